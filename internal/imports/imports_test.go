@@ -1,0 +1,109 @@
+package imports
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/penumbra-iac/penumbra"
+
+// rule says what the packages below a folder may import of Penumbra itself.
+type rule struct {
+	folder string
+	may    []string // folders below the module; "." is the root package
+	why    string
+}
+
+// The first rule whose folder holds the package applies.
+var rules = []rule{
+	{"cmd", []string{"*"}, "cmd joins the parts"},
+	{"e2e", []string{"*"}, "e2e drives the whole program"},
+	{"internal/scenario", []string{".", "timeline", "shadow", "drift"}, "the test language runs the pure stages"},
+	{"internal", []string{"."}, "what is internal serves everybody"},
+	{"shadow", []string{".", "shadow"}, "the model families live below the stage"},
+	{"store", []string{".", "store/storetest"}, "a store knows the nouns and its driver"},
+	{"adapter/beam", []string{".", "timeline", "shadow", "drift"}, "a Beam worker runs the pure cores"},
+	{"adapter", []string{"."}, "an adapter knows the nouns and its technology"},
+	{"api", []string{"."}, "the API shows the nouns"},
+	{"web", []string{"."}, "the pages show the nouns"},
+	{"engine", []string{"."}, "the engine declares the interfaces of what it calls"},
+	{"timeline", []string{"."}, "a stage imports the root, never another stage"},
+	{"drift", []string{"."}, "a stage imports the root, never another stage"},
+	{"proposal", []string{"."}, "a stage imports the root, never another stage"},
+	{"remediation", []string{"."}, "a stage imports the root, never another stage"},
+	{"anomaly", []string{"."}, "a stage imports the root, never another stage"},
+	{"policy", []string{"."}, "a stage imports the root, never another stage"},
+	{".", nil, "the root imports the standard library only"},
+}
+
+func TestImportRule(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", module+"/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	packages := 0
+	for {
+		var p struct {
+			ImportPath                         string
+			Imports, TestImports, XTestImports []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages++
+		r := ruleFor(t, p.ImportPath)
+		for _, imported := range p.Imports {
+			if why := refuse(r, p.ImportPath, imported); why != "" {
+				t.Errorf("%s imports %s: %s (%s)", p.ImportPath, imported, why, r.why)
+			}
+		}
+	}
+	if packages < 2 {
+		t.Fatalf("go list found %d packages", packages)
+	}
+}
+
+func ruleFor(t *testing.T, path string) rule {
+	t.Helper()
+	folder := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
+	for _, r := range rules {
+		if folder == r.folder || strings.HasPrefix(folder, r.folder+"/") || folder == "" && r.folder == "." {
+			return r
+		}
+	}
+	t.Fatalf("no import rule for %s: add its folder to the picture in ARCHITECTURE.md and a rule here", path)
+	return rule{}
+}
+
+// refuse returns why the import breaks the rule, "" if it does not.
+func refuse(r rule, importer, imported string) string {
+	if imported != module && !strings.HasPrefix(imported, module+"/") {
+		if r.folder == "." && strings.Contains(strings.SplitN(imported, "/", 2)[0], ".") {
+			return "not of the standard library"
+		}
+		return ""
+	}
+	folder := strings.TrimPrefix(strings.TrimPrefix(imported, module), "/")
+	if folder == "" {
+		folder = "."
+	}
+	if folder == "cmd" || strings.HasPrefix(folder, "cmd/") {
+		return "nobody imports cmd"
+	}
+	for _, may := range r.may {
+		if may == "*" || may == folder || strings.HasPrefix(folder, may+"/") {
+			return ""
+		}
+	}
+	if strings.HasPrefix(folder, "internal/") && !strings.HasPrefix(folder, "internal/scenario") && r.folder != "." {
+		return ""
+	}
+	return "not allowed from here"
+}
