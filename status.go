@@ -77,3 +77,19 @@ type ResourceStatus struct {
 	Declared   int       `json:"declared"`
 	Snapshot   time.Time `json:"snapshot,omitzero"`
 }
+
+// IngestReport says what became of a timeline that was taken in.
+type IngestReport struct {
+	Lines    int `json:"lines"`    // read, blank ones not counted
+	Added    int `json:"added"`    // new observations
+	Repeated int `json:"repeated"` // observations that were there already
+	Bad      int `json:"bad"`      // lines kept aside
+	// BadLines holds the first of them, at most 20.
+	BadLines []BadLine `json:"bad_lines,omitempty"`
+}
+
+// Omitted is a way to resolve a drift that is not proposed, and why.
+type Omitted struct {
+	Kind   ProposalKind `json:"kind"`
+	Reason string       `json:"reason"`
+}
