@@ -1,7 +1,10 @@
 package penumbra
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"hash"
 	"slices"
 	"strconv"
 	"time"
@@ -107,6 +110,40 @@ type FilePatch struct {
 type Patch struct {
 	Stack string      `json:"stack"`
 	Files []FilePatch `json:"files"`
+	// Note says what a reader of the diff would not see by itself: that a
+	// setting no longer follows a variable, or what else follows it.
+	Note string `json:"note,omitempty"`
+}
+
+// Digest returns the SHA-256, in hexadecimal, of the files that the patch is
+// for and of what it makes of them: what a plan made with it is tied to.
+func (p *Patch) Digest() string {
+	h := sha256.New()
+	writePatch(h, p)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func writePatch(h hash.Hash, p *Patch) {
+	if p == nil {
+		writeInt(h, -1)
+		return
+	}
+	writeText(h, p.Stack)
+	writeInt(h, int64(len(p.Files)))
+	for _, f := range p.Files {
+		writeText(h, f.Path, f.Base, f.After)
+	}
+}
+
+// Reverse returns the patch that takes p back. Its diffs are empty: whoever
+// shows it makes them.
+func (p *Patch) Reverse() Patch {
+	out := Patch{Stack: p.Stack}
+	for _, f := range p.Files {
+		base := sha256.Sum256([]byte(f.After))
+		out.Files = append(out.Files, FilePatch{Path: f.Path, Base: hex.EncodeToString(base[:]), Before: f.After, After: f.Before})
+	}
+	return out
 }
 
 // Diff returns the unified diffs of all files.
@@ -158,12 +195,37 @@ type Proposal struct {
 	ScoreReasons []string `json:"score_reasons,omitempty"`
 	Plan         *Plan    `json:"plan,omitempty"`
 	Patch        *Patch   `json:"patch,omitempty"`
-	Rule         *Rule    `json:"rule,omitempty"`
+	// Scratch is a patch that the plan was made with in a copy of the code and
+	// that is never written: a way back sets values that the code is not to have.
+	Scratch *Patch `json:"scratch,omitempty"`
+	// Rule is what an ignore rule saves, and what the way back from one deletes.
+	Rule *Rule `json:"rule,omitempty"`
 	// Values are what a custom or restoring proposal sets.
 	Values Settings `json:"values,omitempty"`
 	// Undoes is the run that a restoring proposal takes back.
 	Undoes  string    `json:"undoes,omitempty"`
 	Created time.Time `json:"created"`
+}
+
+// Digest returns what an approval binds to: the SHA-256, in hexadecimal, of the
+// kind, the saved plan, the patches and the rule. Words and scores are not in
+// it.
+func (p *Proposal) Digest() string {
+	h := sha256.New()
+	writeText(h, string(p.Kind), p.Drift, p.Undoes)
+	if p.Plan != nil {
+		writeText(h, p.Plan.Stack, p.Plan.Hash, p.Plan.Evidence, p.Plan.File)
+	}
+	writePatch(h, p.Patch)
+	writePatch(h, p.Scratch)
+	if r := p.Rule; r != nil {
+		writeText(h, r.ID, r.Pattern)
+		writeInt(h, r.Expires.Unix())
+		if r.Value != nil {
+			writeSettings(h, Settings{{Value: *r.Value}})
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Decision is a person's (or a policy's) word on a proposal.
