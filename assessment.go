@@ -78,6 +78,9 @@ type Assessment struct {
 	NotChecked string    `json:"not_checked,omitempty"`
 	InSync     int       `json:"in_sync"`
 	Findings   []Finding `json:"findings"`
+	// Hovering are the settings in sync whose forecast is below its threshold
+	// but near it: an impending drift of theirs is not over yet.
+	Hovering []string `json:"hovering,omitempty"`
 }
 
 // Verdict returns the gravest verdict on any setting.

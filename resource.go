@@ -18,6 +18,9 @@ type Resource struct {
 
 	TemplateTime time.Time `json:"template_time,omitzero"`
 	SnapshotTime time.Time `json:"snapshot_time,omitzero"`
+	// PriorSnapshot is when the last snapshot but one that could be read was
+	// taken: what is new in the last one came about after it.
+	PriorSnapshot time.Time `json:"prior_snapshot,omitzero"`
 	// Settled is when template and actual last agreed in full: a resource that
 	// once was in sync has a drift, not pending code, when it leaves.
 	Settled time.Time `json:"settled,omitzero"`
