@@ -1,0 +1,217 @@
+package drift
+
+import (
+	"slices"
+	"time"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// NeverRead is the reason given for a resource that no snapshot was taken of.
+const NeverRead = "never read"
+
+// Assess gives the verdict on each setting of a resource at a time; the table
+// is in the package comment. expect and forecast are what the shadow held
+// before it saw the actual values, sorted by path; a setting without an entry
+// is judged by the code alone. Settings in sync cost no allocation.
+func Assess(r *penumbra.Resource, expect []penumbra.Expectation, forecast []penumbra.Forecast, rules *Rules, th Thresholds, at time.Time) penumbra.Assessment {
+	a := penumbra.Assessment{Resource: r.Address, Type: r.Type, Time: at, NotChecked: r.NotChecked}
+	if r.Deleted {
+		return a
+	}
+	if a.NotChecked == "" && r.SnapshotTime.IsZero() {
+		a.NotChecked = NeverRead
+	}
+	if a.NotChecked != "" {
+		return a
+	}
+	j := judgement{resource: r, rules: rules, th: &th, out: &a}
+	if len(r.Actual) == 0 && len(r.Template) > 0 {
+		j.absent()
+		return a
+	}
+	for c := (cursor{template: r.Template, actual: r.Actual}); c.next(); {
+		var e *penumbra.Expectation
+		var f *penumbra.Forecast
+		expect, e = seek(expect, c.path, expectationPath)
+		forecast, f = seek(forecast, c.path, forecastPath)
+		j.setting(&c, e, f)
+	}
+	return a
+}
+
+// cursor walks over the union of two sorted lists of settings.
+type cursor struct {
+	template, actual penumbra.Settings // what is left of them
+
+	path      string
+	t, a      penumbra.Value
+	declared  bool
+	sensitive bool
+}
+
+func (c *cursor) next() bool {
+	if len(c.template) == 0 && len(c.actual) == 0 {
+		return false
+	}
+	c.declared = len(c.actual) == 0 || len(c.template) > 0 && c.template[0].Path <= c.actual[0].Path
+	present := !c.declared || len(c.actual) > 0 && c.template[0].Path == c.actual[0].Path
+	c.t, c.a, c.sensitive = penumbra.Null(), penumbra.Null(), false
+	if c.declared {
+		c.path, c.t, c.sensitive = c.template[0].Path, c.template[0].Value, c.template[0].Sensitive
+		c.template = c.template[1:]
+	}
+	if present {
+		c.path, c.a, c.sensitive = c.actual[0].Path, c.actual[0].Value, c.sensitive || c.actual[0].Sensitive
+		c.actual = c.actual[1:]
+	}
+	return true
+}
+
+func expectationPath(e *penumbra.Expectation) string { return e.Path }
+func forecastPath(f *penumbra.Forecast) string       { return f.Path }
+
+// seek skips to the entry at path; it returns what is left and the entry, nil
+// if there is none.
+func seek[E any](list []E, path string, pathOf func(*E) string) ([]E, *E) {
+	for len(list) > 0 && pathOf(&list[0]) < path {
+		list = list[1:]
+	}
+	if len(list) == 0 || pathOf(&list[0]) != path {
+		return list, nil
+	}
+	return list[1:], &list[0]
+}
+
+// judgement is one assessment in the making.
+type judgement struct {
+	resource *penumbra.Resource
+	rules    *Rules
+	th       *Thresholds
+	out      *penumbra.Assessment
+}
+
+// absent judges a resource that is declared and not there.
+func (j *judgement) absent() {
+	f := penumbra.Finding{Verdict: penumbra.Drifted, Declared: true}
+	if j.resource.Settled.IsZero() && len(j.resource.Applied) == 0 {
+		f.Verdict = penumbra.Pending
+	} else if rule, ok := j.rules.Match(j.resource.Address, "", penumbra.Null(), j.out.Time); ok {
+		f.Verdict, f.Rule = penumbra.Tolerated, rule.Pattern
+	}
+	j.out.Findings = append(j.out.Findings, f)
+}
+
+func (j *judgement) setting(c *cursor, e *penumbra.Expectation, f *penumbra.Forecast) {
+	verdict, horizon, near := j.verdict(c, e, f)
+	if verdict == penumbra.InSync && !near {
+		j.out.InSync++
+		return
+	}
+	var rule penumbra.Rule
+	var ignored bool
+	if verdict != penumbra.Pending && verdict != penumbra.NotChecked {
+		rule, ignored = j.rules.Match(j.resource.Address, c.path, c.a, j.out.Time)
+	}
+	foreseen := verdict == penumbra.InSync || verdict == penumbra.Impending
+	switch {
+	case foreseen && ignored: // what may leave is not announced
+		j.out.InSync++
+		return
+	case verdict == penumbra.InSync:
+		j.out.InSync++
+		j.out.Hovering = append(j.out.Hovering, c.path)
+		return
+	case ignored:
+		verdict = penumbra.Tolerated
+	}
+	finding := penumbra.Finding{
+		Path: c.path, Verdict: verdict, Declared: c.declared,
+		Template: c.t, Actual: c.a, Sensitive: c.sensitive || isSecret(c.t) || isSecret(c.a),
+		Rule: rule.Pattern,
+	}
+	if e != nil {
+		finding.Expectation = cloneExpectation(e)
+	}
+	if verdict == penumbra.Impending {
+		kept := *f
+		finding.Forecast, finding.Horizon = &kept, horizon
+	}
+	j.out.Findings = append(j.out.Findings, finding)
+}
+
+// verdict is the table, before any rule. near reports, for a setting in sync,
+// that its forecast is close to a threshold.
+func (j *judgement) verdict(c *cursor, e *penumbra.Expectation, f *penumbra.Forecast) (v penumbra.Verdict, horizon int, near bool) {
+	if !canCompare(c, e) {
+		return penumbra.NotChecked, 0, false
+	}
+	if c.declared && !c.t.Agrees(c.a) {
+		return j.offTemplate(c, e), 0, false
+	}
+	if e != nil && e.Support >= j.th.Support && knows(e) && !e.Contains(c.a) {
+		return penumbra.Unexpected, 0, false
+	}
+	if f == nil || !c.declared || c.t.Kind() == penumbra.UnknownKind {
+		return penumbra.InSync, 0, false
+	}
+	if horizon, near = j.th.passes(f); horizon >= 0 {
+		return penumbra.Impending, horizon, near
+	}
+	return penumbra.InSync, 0, near
+}
+
+func (j *judgement) offTemplate(c *cursor, e *penumbra.Expectation) penumbra.Verdict {
+	if applied, ok := j.resource.Applied.Find(c.path); ok && applied.Value == c.a {
+		return penumbra.Pending
+	}
+	if e != nil && e.Habit && names(e, c.a) {
+		return penumbra.Tolerated
+	}
+	return penumbra.Drifted
+}
+
+// canCompare reports whether the actual value can be held against what it
+// should be: a keyed hash says nothing about a value in the clear. A value
+// that is not there can be compared with both.
+func canCompare(c *cursor, e *penumbra.Expectation) bool {
+	reference := c.t
+	if !c.declared && e != nil {
+		reference = e.Likely()
+	}
+	for _, v := range [...]penumbra.Value{reference, c.a} {
+		if v.IsNull() || v.Kind() == penumbra.UnknownKind {
+			return true
+		}
+	}
+	return isSecret(reference) == isSecret(c.a)
+}
+
+func isSecret(v penumbra.Value) bool { return v.Kind() == penumbra.SecretKind }
+
+// knows reports whether the expectation says anything at all.
+func knows(e *penumbra.Expectation) bool { return len(e.Values) > 0 || e.Interval != nil }
+
+// names reports whether the prediction set holds v itself, rather than
+// "something new".
+func names(e *penumbra.Expectation, v penumbra.Value) bool {
+	for i := range e.Values {
+		if e.Values[i].Value == v {
+			return true
+		}
+	}
+	f, ok := v.Float()
+	return ok && e.Interval != nil && e.Interval.Low <= f && f <= e.Interval.High
+}
+
+// cloneExpectation copies what a finding keeps: the shadow may use its slices
+// again.
+func cloneExpectation(e *penumbra.Expectation) penumbra.Expectation {
+	out := *e
+	out.Values = slices.Clone(e.Values)
+	if e.Interval != nil {
+		interval := *e.Interval
+		out.Interval = &interval
+	}
+	return out
+}
