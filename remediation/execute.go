@@ -13,9 +13,8 @@ import (
 // Execute carries out a planned run and returns it as it ended. The error is
 // nil if the run is Done. Otherwise its kind says why not: Refused if the
 // decision does not allow the run, Stale if the world moved or the drift is
-// still there, or the kind of what failed. An error with a run that has not
-// ended, or of a journal, means that the journal may hold an older state: give
-// the stored run to [Machine.Recover].
+// still there, or the kind of what failed. An error of the journal is joined
+// to it: the stored run may then be unended, give it to [Machine.Recover].
 //
 // A cancelled context stops the run until applying has begun, and not after.
 func (m *Machine) Execute(ctx context.Context, run penumbra.Run, p penumbra.Proposal, d penumbra.Decision) (penumbra.Run, error) {

@@ -71,10 +71,3 @@ type Machine struct {
 	mu      sync.Mutex
 	started map[string]bool
 }
-
-// Interrupted is a run that was found unended, with the proposal it carries
-// out.
-type Interrupted struct {
-	Run      penumbra.Run
-	Proposal penumbra.Proposal
-}

@@ -429,7 +429,7 @@ func TestEveryRunEnds(t *testing.T) {
 		}()
 
 		w.fault = func(string) error { return nil }
-		if _, err := w.machine().Recover(context.Background(), []Interrupted{{w.stored[run.ID], p}}); err != nil {
+		if _, err := w.machine().Recover(context.Background(), w.stored[run.ID], p); err != nil {
 			t.Fatal(err)
 		}
 		end := w.stored[run.ID]
@@ -469,6 +469,7 @@ func TestRecover(t *testing.T) {
 		{"applying, not come far", penumbra.Applying, drifted, penumbra.Halted},
 		{"applying, and it had worked", penumbra.Applying, coded, penumbra.Done},
 		{"verifying", penumbra.Verifying, coded, penumbra.Done},
+		{"ended before", penumbra.Halted, drifted, penumbra.Halted},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -477,12 +478,12 @@ func TestRecover(t *testing.T) {
 			p := w.proposalOf(penumbra.Revert)
 			run, _ := approved(p)
 			run.State, run.Log, w.actual = test.state, "what was said before\n", test.actual
-			ended, err := w.machine().Recover(t.Context(), []Interrupted{{run, p}, {penumbra.Run{State: penumbra.Done}, p}})
-			if err != nil || len(ended) != 1 || ended[0].State != test.want {
+			ended, err := w.machine().Recover(t.Context(), run, p)
+			if err != nil || ended.State != test.want {
 				t.Fatalf("recovered %+v, error %v; want %s", ended, err, test.want)
 			}
-			if w.applies != 0 || ended[0].Log != run.Log {
-				t.Errorf("%d applies, log %q", w.applies, ended[0].Log)
+			if w.applies != 0 || ended.Log != run.Log {
+				t.Errorf("%d applies, log %q", w.applies, ended.Log)
 			}
 		})
 	}
@@ -491,8 +492,8 @@ func TestRecover(t *testing.T) {
 func TestRecoverWithoutProposalHalts(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	ended, err := w.machine().Recover(t.Context(), []Interrupted{{Run: penumbra.Run{ID: "r", Proposal: "gone", State: penumbra.Applying}}})
-	if err != nil || len(ended) != 1 || ended[0].State != penumbra.Halted {
+	ended, err := w.machine().Recover(t.Context(), penumbra.Run{ID: "r", Proposal: "gone", State: penumbra.Applying}, penumbra.Proposal{})
+	if err != nil || ended.State != penumbra.Halted {
 		t.Errorf("recovered %+v, error %v", ended, err)
 	}
 }

@@ -2,51 +2,36 @@ package remediation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/penumbra-iac/penumbra"
 )
 
-// Recover ends runs that were found unended after a restart and returns them,
-// those that had ended left out. A run that had not begun to apply is Failed:
-// nothing was changed. One that had is Done if a fresh look at the world finds
-// its promise kept, and Halted otherwise. Nothing is ever applied again. The
-// error joins those of runs that could not be recorded; they stay unended.
-func (m *Machine) Recover(ctx context.Context, unended []Interrupted) ([]penumbra.Run, error) {
+// Recover ends a run that was found unended after a restart. A run that had not
+// begun to apply is Failed: nothing was changed. One that had is Done if a fresh
+// look at the world finds its promise kept, and Halted otherwise. Nothing is
+// ever applied again. A run that has ended is returned as it is. An error says
+// that the end could not be recorded: the stored run stays unended.
+func (m *Machine) Recover(ctx context.Context, run penumbra.Run, p penumbra.Proposal) (penumbra.Run, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	work, cancel := m.work(ctx)
+	if run.State.Ended() {
+		return run, nil
+	}
+	ctx, cancel := m.work(ctx)
 	defer cancel()
-	var ended []penumbra.Run
-	var errs []error
-	for _, i := range unended {
-		if i.Run.State.Ended() {
-			continue
-		}
-		run, err := m.recoverOne(work, i)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		ended = append(ended, run)
-	}
-	return ended, errors.Join(errs...)
-}
-
-func (m *Machine) recoverOne(ctx context.Context, i Interrupted) (penumbra.Run, error) {
-	e := &execution{Machine: m, run: i.Run, p: i.Proposal}
-	e.log.keep(i.Run.Log)
-	state := i.Run.State
-	if state == penumbra.Planned || state == penumbra.Checking {
-		e.run.Outcome = fmt.Sprintf("nothing was changed: Penumbra stopped while the run was %s; approve the proposal again", state)
+	e := &execution{Machine: m, run: run, p: p}
+	e.log.keep(run.Log)
+	switch {
+	case run.State == penumbra.Planned || run.State == penumbra.Checking:
+		e.run.Outcome = fmt.Sprintf("nothing was changed: Penumbra stopped while the run was %s; approve the proposal again", run.State)
 		return e.end(ctx, penumbra.Failed, nil)
-	}
-	if i.Proposal.ID != i.Run.Proposal {
-		e.run.Outcome = fmt.Sprintf("a person must look: Penumbra stopped while the run was %s, and its proposal is not known any more", state)
+	case p.ID != run.Proposal:
+		e.run.Outcome = fmt.Sprintf("a person must look: Penumbra stopped while the run was %s, and its proposal is not known any more", run.State)
 		return e.end(ctx, penumbra.Halted, nil)
+	default:
+		return e.reviewed(ctx, run.State)
 	}
-	return e.reviewed(ctx, state)
 }
 
 // reviewed ends a run of which it is not known how far it came.
