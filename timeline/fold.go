@@ -136,7 +136,10 @@ func foldSnapshot(r *penumbra.Resource, o *penumbra.Observation) {
 	} else {
 		r.Actual = r.Actual.Merge(o.Settings)
 	}
-	r.SnapshotTime, r.NotChecked = o.Time, ""
+	if o.Time.After(r.SnapshotTime) {
+		r.PriorSnapshot, r.SnapshotTime = r.SnapshotTime, o.Time
+	}
+	r.NotChecked = ""
 	r.Applied = stillPending(r)
 	settle(r, o)
 }

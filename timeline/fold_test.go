@@ -73,11 +73,11 @@ func TestFold(t *testing.T) {
 		},
 		"full snapshot replaces": {
 			[]penumbra.Observation{snapshot("a", 1, "b", 2), snapshot("b", 2, "c", nil)},
-			penumbra.Resource{Actual: settings("b", 2), SnapshotTime: minute(1)},
+			penumbra.Resource{Actual: settings("b", 2), PriorSnapshot: minute(0), SnapshotTime: minute(1)},
 		},
 		"partial snapshot merges, null removes": {
 			[]penumbra.Observation{snapshot("a", 1, "b", 2, "c", 3), partial("a", 9, "b", nil, "z", nil)},
-			penumbra.Resource{Actual: settings("a", 9, "c", 3), SnapshotTime: minute(1)},
+			penumbra.Resource{Actual: settings("a", 9, "c", 3), PriorSnapshot: minute(0), SnapshotTime: minute(1)},
 		},
 		"not checked leaves what was there": {
 			[]penumbra.Observation{snapshot("a", 1), {Kind: penumbra.SnapshotKind, NotChecked: "throttled"}},
@@ -90,7 +90,7 @@ func TestFold(t *testing.T) {
 		"settled, unknown agrees, undeclared does not count": {
 			[]penumbra.Observation{template("a", 1, "arn", "?"), snapshot("a", 1, "arn", "x", "z", 1), snapshot("a", 2)},
 			penumbra.Resource{Template: settings("a", 1, "arn", "?"), TemplateTime: minute(0),
-				Actual: settings("a", 2), SnapshotTime: minute(2), Settled: minute(1)},
+				Actual: settings("a", 2), PriorSnapshot: minute(1), SnapshotTime: minute(2), Settled: minute(1)},
 		},
 		"the code moved on": {
 			[]penumbra.Observation{template("a", 1, "b", 1), snapshot("a", 1, "b", 1), template("a", 2, "b", 1)},
@@ -110,22 +110,26 @@ func TestFold(t *testing.T) {
 		"applied at last": {
 			[]penumbra.Observation{template("a", 1), snapshot("a", 1), template("a", 2), snapshot("a", 2)},
 			penumbra.Resource{Template: settings("a", 2), TemplateTime: minute(2),
-				Actual: settings("a", 2), SnapshotTime: minute(3), Settled: minute(3)},
+				Actual: settings("a", 2), PriorSnapshot: minute(1), SnapshotTime: minute(3), Settled: minute(3)},
 		},
 		"pending stays through a drift elsewhere": {
 			[]penumbra.Observation{template("a", 1, "b", 1), snapshot("a", 1, "b", 1), template("a", 2, "b", 2), snapshot("a", 1, "b", 2), snapshot("a", 7, "b", 2)},
 			penumbra.Resource{Template: settings("a", 2, "b", 2), TemplateTime: minute(2),
-				Actual: settings("a", 7, "b", 2), SnapshotTime: minute(4), Settled: minute(1), Applied: settings("a", 1)},
+				Actual: settings("a", 7, "b", 2), PriorSnapshot: minute(3), SnapshotTime: minute(4), Settled: minute(1), Applied: settings("a", 1)},
 		},
 		"a drift is not pending when the code moves": {
 			[]penumbra.Observation{template("a", 1), snapshot("a", 1), snapshot("a", 5), template("a", 2)},
 			penumbra.Resource{Template: settings("a", 2), TemplateTime: minute(3),
-				Actual: settings("a", 5), SnapshotTime: minute(2), Settled: minute(1)},
+				Actual: settings("a", 5), PriorSnapshot: minute(1), SnapshotTime: minute(2), Settled: minute(1)},
 		},
 		"newly declared": {
 			[]penumbra.Observation{template("a", 1), snapshot("a", 1, "b", 5), template("a", 1, "b", 6, "c", 7, "d", "?")},
 			penumbra.Resource{Template: settings("a", 1, "b", 6, "c", 7, "d", "?"), TemplateTime: minute(2),
 				Actual: settings("a", 1, "b", 5), SnapshotTime: minute(1), Settled: minute(1), Applied: settings("b", 5, "c", nil)},
+		},
+		"the first template tells nothing of what was applied": {
+			[]penumbra.Observation{snapshot("a", 1), template("a", 2)},
+			penumbra.Resource{Template: settings("a", 2), TemplateTime: minute(1), Actual: settings("a", 1), SnapshotTime: minute(0)},
 		},
 		"hint with the first template": {
 			[]penumbra.Observation{hinted(template("a", 2, "b", 1), "a", 1, "z", 1), snapshot("a", 1, "b", 1)},
@@ -139,7 +143,7 @@ func TestFold(t *testing.T) {
 		"hint after a drift that a refresh wrote into the state": {
 			[]penumbra.Observation{template("a", 1, "b", 1), snapshot("a", 1, "b", 9), snapshot("a", 5, "b", 9), hinted(template("a", 1, "b", 1), "a", 5)},
 			penumbra.Resource{Template: settings("a", 1, "b", 1), TemplateTime: minute(3),
-				Actual: settings("a", 5, "b", 9), SnapshotTime: minute(2)},
+				Actual: settings("a", 5, "b", 9), PriorSnapshot: minute(1), SnapshotTime: minute(2)},
 		},
 		"hint that says nothing new": {
 			[]penumbra.Observation{hinted(template("a", 1), "a", 1), snapshot("a", 1)},
@@ -205,7 +209,7 @@ func TestFoldEvent(t *testing.T) {
 
 func TestFoldLate(t *testing.T) {
 	t.Parallel()
-	r := foldAll(template("a", 1), snapshot("a", 1), event("log", "first"), template("a", 2), snapshot("a", 2), event("log", "last"))
+	r := foldAll(template("a", 1), snapshot("a", 1), event("log", "zero"), event("log", "first"), template("a", 2), snapshot("a", 2), event("log", "last"))
 	want := r
 	for _, o := range []penumbra.Observation{template("a", 9), snapshot("a", 9), event("git:0", "delete"), {Kind: penumbra.SnapshotKind, NotChecked: "throttled"}} {
 		o.Time, o.Resource = start.Add(-time.Minute), "s/t.n"
@@ -214,15 +218,20 @@ func TestFoldLate(t *testing.T) {
 	if diff := cmp.Diff(want, r, compareValues); diff != "" {
 		t.Errorf("what came late changed the resource (-want +got)\n%s", diff)
 	}
-	e := event("log", "between")
-	e.Time = minute(4)
-	Fold(&r, &e)
-	var actions []string
-	for _, x := range r.Recent {
-		actions = append(actions, x.Action)
+	forks := []penumbra.Resource{r, r}
+	for i, want := range [][]string{{"zero", "first", "between", "last"}, {"zero", "first", "last", "after"}} {
+		e := event("log", want[i+2])
+		e.Time = minute(5 + 4*i)
+		Fold(&forks[i], &e)
 	}
-	if !slices.Equal(actions, []string{"first", "between", "last"}) {
-		t.Errorf("events are remembered as %q", actions)
+	for i, want := range [][]string{{"zero", "first", "between", "last"}, {"zero", "first", "last", "after"}} {
+		var actions []string
+		for _, x := range forks[i].Recent {
+			actions = append(actions, x.Action)
+		}
+		if !slices.Equal(actions, want) {
+			t.Errorf("events are remembered as %q, want %q", actions, want)
+		}
 	}
 }
 
@@ -243,6 +252,36 @@ func TestOrder(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, given, compareValues); diff != "" {
 		t.Errorf("Order changed what it was given\n%s", diff)
+	}
+}
+
+// TestOrderOfRepeats takes observations with one identity that differ in what
+// the identity leaves out: the same one stays, whichever came first.
+func TestOrderOfRepeats(t *testing.T) {
+	t.Parallel()
+	o := event("log", "edit", "a", 1)
+	o.Time, o.Seen, o.Resource, o.ID = start, start, "s/t.n", "e-1"
+	marked, seenLater, other := o, o, o
+	marked.Settings = penumbra.Settings{{Path: "a", Value: penumbra.Number(1), Sensitive: true}}
+	seenLater.Seen = start.Add(time.Second)
+	other.Message = "other words"
+	for name, tt := range map[string]struct {
+		repeat penumbra.Observation
+		keep   *penumbra.Observation // nil if either may stay
+	}{
+		"marked as sensitive": {marked, &marked},
+		"seen later":          {seenLater, &o},
+		"other words":         {other, nil},
+	} {
+		got, turned := Order([]penumbra.Observation{o, tt.repeat}), Order([]penumbra.Observation{tt.repeat, o})
+		if diff := cmp.Diff(got, turned, compareValues); diff != "" || len(got) != 1 {
+			t.Fatalf("%s: %d observations stay, and it matters which came first\n%s", name, len(got), diff)
+		}
+		if tt.keep != nil {
+			if diff := cmp.Diff(*tt.keep, got[0], compareValues); diff != "" {
+				t.Errorf("%s: the wrong one stays (-want +got)\n%s", name, diff)
+			}
+		}
 	}
 }
 
