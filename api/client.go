@@ -1,0 +1,331 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// Client is a Service that another one answers over HTTP. It is safe for
+// concurrent use. Calls last as long as their context lets them: a read or a
+// plan may take minutes.
+type Client struct {
+	base  string
+	token string
+	http  *http.Client
+	err   error // why base cannot be used, given by every call
+}
+
+var _ Service = (*Client)(nil)
+
+// An Option changes how a Client talks.
+type Option func(*Client)
+
+// WithHTTPClient makes the calls go through c rather than
+// [http.DefaultClient], which follows the proxy of the environment.
+func WithHTTPClient(c *http.Client) Option { return func(client *Client) { client.http = c } }
+
+// NewClient returns a client of the daemon at base ("http://127.0.0.1:7777"),
+// which it knows itself to by its token. A base that is no such address makes
+// every call fail with kind Invalid.
+func NewClient(base, token string, opts ...Option) *Client {
+	c := &Client{base: strings.TrimRight(base, "/"), token: token, http: http.DefaultClient}
+	if u, err := url.Parse(base); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		c.err = &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("%q is not the address of a daemon", base), Remedy: "give one like http://127.0.0.1:7777"}
+	}
+	for _, opt := range opts {
+		opt(c)
+	}
+	return c
+}
+
+// InProcess returns a client that calls a handler, as [Handler] makes it,
+// directly: the same requests and answers without a socket.
+func InProcess(h http.Handler, token string) *Client {
+	return NewClient("http://localhost", token, WithHTTPClient(&http.Client{Transport: direct{h}}))
+}
+
+// Status implements [Watcher].
+func (c *Client) Status(ctx context.Context) (penumbra.Status, error) {
+	var s penumbra.Status
+	return s, c.get(ctx, "/v1/status", nil, &s)
+}
+
+// Resources implements [Watcher].
+func (c *Client) Resources(ctx context.Context, stack string) ([]penumbra.ResourceStatus, error) {
+	var list resourceList
+	err := c.get(ctx, "/v1/resources", params{}.text("stack", stack), &list)
+	return list.Resources, err
+}
+
+// Shadow implements [Watcher].
+func (c *Client) Shadow(ctx context.Context, address penumbra.Address) (penumbra.ShadowView, error) {
+	var view penumbra.ShadowView
+	err := c.get(ctx, "/v1/shadow", params{}.text("address", string(address)), &view)
+	restoreShadow(&view)
+	return view, err
+}
+
+// Drifts implements [Watcher].
+func (c *Client) Drifts(ctx context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error) {
+	p := params{}.text("id", q.ID).text("resource", string(q.Resource)).text("stack", q.Stack).flag("active", q.Active).number("limit", int64(q.Limit))
+	var list driftList
+	err := c.get(ctx, "/v1/drifts", p, &list)
+	restoreEach(list.Drifts, restoreDrift)
+	return list.Drifts, err
+}
+
+// Proposals implements [Resolver].
+func (c *Client) Proposals(ctx context.Context, drift string) ([]penumbra.Proposal, []penumbra.Omitted, error) {
+	var list proposalList
+	err := c.callOn(ctx, http.MethodGet, "drift", "/v1/drifts/", drift, "/proposals", nil, &list)
+	restoreEach(list.Proposals, restoreProposal)
+	return list.Proposals, list.Omitted, err
+}
+
+// Proposal implements [Resolver].
+func (c *Client) Proposal(ctx context.Context, id string) (penumbra.Proposal, error) {
+	var p penumbra.Proposal
+	err := c.callOn(ctx, http.MethodGet, "proposal", "/v1/proposals/", id, "", nil, &p)
+	restoreProposal(&p)
+	return p, err
+}
+
+// Runs implements [Resolver].
+func (c *Client) Runs(ctx context.Context, q penumbra.RunQuery) ([]penumbra.Run, error) {
+	p := params{}.text("id", q.ID).text("proposal", q.Proposal).text("stack", q.Stack).flag("unended", q.Unended).number("limit", int64(q.Limit))
+	var list runList
+	err := c.get(ctx, "/v1/runs", p, &list)
+	return list.Runs, err
+}
+
+// Approve implements [Resolver].
+func (c *Client) Approve(ctx context.Context, proposal, hash, by string) (penumbra.Run, error) {
+	var in approval
+	in.Body.Hash, in.Body.By = hash, by
+	var run penumbra.Run
+	return run, c.callOn(ctx, http.MethodPost, "proposal", "/v1/proposals/", proposal, "/approve", in.Body, &run)
+}
+
+// Reject implements [Resolver].
+func (c *Client) Reject(ctx context.Context, proposal, by, reason string) error {
+	var in rejection
+	in.Body.By, in.Body.Reason = by, reason
+	return c.callOn(ctx, http.MethodPost, "proposal", "/v1/proposals/", proposal, "/reject", in.Body, nil)
+}
+
+// Customize implements [Resolver].
+func (c *Client) Customize(ctx context.Context, proposal string, values []penumbra.Setting, by string) (penumbra.Proposal, error) {
+	var in customisation
+	in.Body.Values, in.Body.By = orEmpty(values), by
+	var p penumbra.Proposal
+	err := c.callOn(ctx, http.MethodPost, "proposal", "/v1/proposals/", proposal, "/customize", in.Body, &p)
+	restoreProposal(&p)
+	return p, err
+}
+
+// Rollback implements [Resolver].
+func (c *Client) Rollback(ctx context.Context, run, by string) (penumbra.Proposal, error) {
+	var in undoing
+	in.Body.By = by
+	var p penumbra.Proposal
+	err := c.callOn(ctx, http.MethodPost, "run", "/v1/runs/", run, "/rollback", in.Body, &p)
+	restoreProposal(&p)
+	return p, err
+}
+
+// Acknowledge implements [Resolver].
+func (c *Client) Acknowledge(ctx context.Context, drift, by string) (penumbra.Drift, error) {
+	var in acknowledgement
+	in.Body.By = by
+	var d penumbra.Drift
+	err := c.callOn(ctx, http.MethodPost, "drift", "/v1/drifts/", drift, "/acknowledge", in.Body, &d)
+	restoreDrift(&d)
+	return d, err
+}
+
+// Accept implements [Resolver].
+func (c *Client) Accept(ctx context.Context, drift, by, reason string, until time.Time) (penumbra.Drift, error) {
+	var in acceptance
+	in.Body.By, in.Body.Reason, in.Body.Until = by, reason, until
+	var d penumbra.Drift
+	err := c.callOn(ctx, http.MethodPost, "drift", "/v1/drifts/", drift, "/accept", in.Body, &d)
+	restoreDrift(&d)
+	return d, err
+}
+
+// Ingest implements [Carrier]. It sends r as it reads it.
+func (c *Client) Ingest(ctx context.Context, r io.Reader, source string) (penumbra.IngestReport, error) {
+	var report penumbra.IngestReport
+	header := http.Header{"Content-Type": {jsonLines}}
+	resp, err := c.send(ctx, http.MethodPost, "/v1/observations", params{}.text("source", source), header, io.NopCloser(r))
+	if err != nil {
+		return report, err
+	}
+	return report, decode(resp, &report)
+}
+
+// Export implements [Carrier]. If the stream breaks off, the error is of kind
+// Unavailable and what was written so far is not all there is.
+func (c *Client) Export(ctx context.Context, q penumbra.ObservationQuery, w io.Writer) (int, error) {
+	p := params{}.text("resource", string(q.Resource)).text("stack", q.Stack).number("after", q.After).number("latest", int64(q.Latest)).
+		time("from", q.From).time("to", q.To)
+	kinds := make([]string, len(q.Kinds))
+	for i, k := range q.Kinds {
+		kinds[i] = k.String()
+	}
+	resp, err := c.send(ctx, http.MethodGet, "/v1/observations", p.text("kinds", strings.Join(kinds, ",")), nil, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	lines := &lineCounter{w: w}
+	if _, err := io.Copy(lines, resp.Body); err != nil {
+		if lines.err != nil {
+			return lines.n, fmt.Errorf("write the export: %w", lines.err)
+		}
+		return lines.n, &penumbra.Error{Kind: penumbra.Unavailable, What: fmt.Sprintf("the export broke off after %d observations", lines.n), Err: err, Remedy: "try again; what was written is not complete"}
+	}
+	return lines.n, nil
+}
+
+// Trigger implements [Carrier].
+func (c *Client) Trigger(ctx context.Context, stack string) error {
+	return c.callOn(ctx, http.MethodPost, "stack", "/v1/stacks/", stack, "/read", nil, nil)
+}
+
+// lineCounter counts the lines that pass and tells its own errors from those
+// of the reader.
+type lineCounter struct {
+	w   io.Writer
+	n   int
+	err error
+}
+
+func (l *lineCounter) Write(p []byte) (int, error) {
+	n, err := l.w.Write(p)
+	l.n += bytes.Count(p[:n], []byte{'\n'})
+	l.err = err
+	return n, err
+}
+
+// params are query parameters; zero values are left out.
+type params url.Values
+
+func (p params) text(name, value string) params {
+	if value != "" {
+		p[name] = []string{value}
+	}
+	return p
+}
+
+func (p params) flag(name string, on bool) params {
+	if on {
+		p[name] = []string{"true"}
+	}
+	return p
+}
+
+func (p params) number(name string, n int64) params {
+	if n != 0 {
+		p[name] = []string{strconv.FormatInt(n, 10)}
+	}
+	return p
+}
+
+func (p params) time(name string, t time.Time) params {
+	if !t.IsZero() {
+		p[name] = []string{t.UTC().Format(time.RFC3339Nano)}
+	}
+	return p
+}
+
+func (c *Client) get(ctx context.Context, path string, p params, out any) error {
+	resp, err := c.send(ctx, http.MethodGet, path, p, nil, nil)
+	if err != nil {
+		return err
+	}
+	return decode(resp, out)
+}
+
+// callOn calls a route with an identifier between prefix and suffix. An empty
+// identifier would make it another route.
+func (c *Client) callOn(ctx context.Context, method, noun, prefix, id, suffix string, in, out any) error {
+	if id == "" {
+		return &penumbra.Error{Kind: penumbra.Invalid, What: "the id of the " + noun + " is empty", Remedy: "name one"}
+	}
+	var body io.ReadCloser
+	header := http.Header{}
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("encode the request: %w", err)
+		}
+		body = io.NopCloser(bytes.NewReader(data))
+		header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.send(ctx, method, prefix+url.PathEscape(id)+suffix, nil, header, body)
+	if err != nil {
+		return err
+	}
+	return decode(resp, out)
+}
+
+// send makes a request and returns a response whose status is below 400; of
+// any other it returns the error.
+func (c *Client) send(ctx context.Context, method, path string, p params, header http.Header, body io.ReadCloser) (*http.Response, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	call := method + " " + path
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, &penumbra.Error{Kind: penumbra.Invalid, What: call, Err: err}
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.URL.RawQuery = url.Values(p).Encode()
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(ctx, call, err)
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // what came before the break says enough
+		return nil, errorOf(call, resp.StatusCode, text)
+	}
+	return resp, nil
+}
+
+func (c *Client) unreachable(ctx context.Context, call string, err error) error {
+	if ctx.Err() != nil {
+		return &penumbra.Error{Kind: penumbra.Unavailable, What: call, Err: context.Cause(ctx)}
+	}
+	return &penumbra.Error{
+		Kind: penumbra.Unavailable, What: "reach the daemon at " + c.base, Err: err,
+		Remedy: "start it with `penumbra serve`, or check the address",
+	}
+}
+
+// decode reads a response's JSON into out, nil for a response without a body.
+func decode(resp *http.Response, out any) error {
+	defer resp.Body.Close()
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return &penumbra.Error{Kind: penumbra.Unavailable, What: "read the daemon's answer", Err: err, Remedy: "try again; if it stays, check that client and daemon are of one version"}
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package api
+
+import (
+	"time"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// The examples of the description are values of the types themselves, so that
+// they cannot fall behind them.
+
+var exampleTime = time.Date(2026, 3, 1, 9, 12, 44, 0, time.UTC)
+
+const (
+	exampleAddress = penumbra.Address("shop/aws_db_instance.main")
+	exampleLine    = `{"kind":"snapshot","time":"2026-03-01T00:05:00Z","resource":"shop/aws_db_instance.main","type":"aws_db_instance","settings":{"instance_class":"db.t3.small"}}` + "\n"
+)
+
+func exampleStatus() penumbra.Status {
+	return penumbra.Status{
+		Version: "0.1.0", Time: exampleTime,
+		Stacks: []penumbra.StackStatus{{
+			Name: "shop", Dir: "infra/shop", Source: "tofu", Resources: 42, Worst: penumbra.Drifted,
+			LastRead: exampleTime.Add(-2 * time.Minute), NextRead: exampleTime.Add(3 * time.Minute), Took: 4 * time.Second,
+		}},
+		Resources: 42, Settings: 611,
+		Verdicts:     map[penumbra.Verdict]int{penumbra.InSync: 39, penumbra.NotChecked: 1, penumbra.Impending: 1, penumbra.Drifted: 1},
+		Drifts:       map[penumbra.Verdict]int{penumbra.Impending: 1, penumbra.Drifted: 1},
+		Observations: 18250, Quarantined: 1, Model: "pooled",
+	}
+}
+
+func exampleResources() []penumbra.ResourceStatus {
+	return []penumbra.ResourceStatus{{
+		Address: exampleAddress, Type: "aws_db_instance", Verdict: penumbra.Drifted,
+		Settings: 18, Declared: 7, Snapshot: exampleTime.Add(-2 * time.Minute),
+	}}
+}
+
+func exampleFinding() penumbra.Finding {
+	return penumbra.Finding{
+		Path: "instance_class", Verdict: penumbra.Drifted, Declared: true,
+		Template: penumbra.String("db.t3.small"), Actual: penumbra.String("db.t3.large"),
+		Expectation: exampleExpectation(),
+	}
+}
+
+func exampleExpectation() penumbra.Expectation {
+	return penumbra.Expectation{
+		Path: "instance_class", Confidence: 0.95,
+		Values:           []penumbra.Candidate{{Value: penumbra.String("db.t3.small"), Probability: 0.97}},
+		NovelProbability: 0.01, Support: 61,
+	}
+}
+
+func exampleDrift() penumbra.Drift {
+	return penumbra.Drift{
+		ID: "d-4c1e", Resource: exampleAddress, Type: "aws_db_instance", Verdict: penumbra.Drifted,
+		Cause: penumbra.Cause{
+			Key: "e-91", Actor: "alice", ActorKind: penumbra.User, Action: "ModifyDBInstance",
+			Source: "cloudtrail", Time: exampleTime, After: exampleTime.Add(-5 * time.Minute),
+		},
+		Findings: []penumbra.Finding{exampleFinding()},
+		Opened:   exampleTime.Add(time.Minute), Changed: exampleTime.Add(time.Minute),
+	}
+}
+
+func exampleShadow() penumbra.ShadowView {
+	template := penumbra.NewSettings(penumbra.Setting{Path: "instance_class", Value: penumbra.String("db.t3.small")})
+	actual := penumbra.NewSettings(penumbra.Setting{Path: "instance_class", Value: penumbra.String("db.t3.large")})
+	return penumbra.ShadowView{
+		Resource: penumbra.Resource{
+			Address: exampleAddress, Type: "aws_db_instance", Template: template, Actual: actual,
+			TemplateTime: exampleTime.Add(-9 * time.Hour), SnapshotTime: exampleTime,
+		},
+		Time: exampleTime, Verdict: penumbra.Drifted,
+		Settings: []penumbra.SettingView{{
+			Path: "instance_class", Verdict: penumbra.Drifted, Declared: true,
+			Template: penumbra.String("db.t3.small"), Actual: penumbra.String("db.t3.large"),
+			Expectation: exampleExpectation(),
+			Forecast:    penumbra.Forecast{Path: "instance_class", Leave: [5]float64{0.001, 0.004, 0.02, 0.11, 0.36}, Next: penumbra.String("db.t3.large"), Support: 61},
+		}},
+		Drifts: []penumbra.Drift{exampleDrift()},
+		History: []penumbra.HistoryPoint{{
+			Time: exampleTime, Kind: penumbra.EventKind, Path: "instance_class", Value: penumbra.String("db.t3.large"), Actor: "alice", ActorKind: penumbra.User,
+		}},
+	}
+}
+
+const exampleHash = "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab"
+
+func exampleProposal() penumbra.Proposal {
+	return penumbra.Proposal{
+		ID: "p-7f3a", Drift: "d-4c1e", Kind: penumbra.Revert, Title: "Bring instance_class back to db.t3.small",
+		State: penumbra.Proposed, Rank: 1, Hash: exampleHash,
+		Script:      "cd infra/shop\ntofu plan -target=aws_db_instance.main -out=revert.tfplan\ntofu apply revert.tfplan\n",
+		Explanation: "The code declares db.t3.small. alice set db.t3.large on 1 March at 09:12.",
+		Impact:      "Updates 1 resource in place; destroys and replaces none.",
+		WayBack:     "Set db.t3.large again.",
+		Scores:      penumbra.Scores{Likelihood: 0.9, Risk: 0.2, Complexity: 0.1},
+		Plan: &penumbra.Plan{
+			Hash: exampleHash, Evidence: "5d41402abc4b2a76b9719d911017c592", File: "p-7f3a.tfplan",
+			Stack: "shop", Targets: []penumbra.Address{exampleAddress}, Created: exampleTime,
+			Changes: []penumbra.PlannedChange{{
+				Resource: exampleAddress, Type: "aws_db_instance", Action: penumbra.Update,
+				Changes: []penumbra.PathChange{{Path: "instance_class", Before: penumbra.String("db.t3.large"), After: penumbra.String("db.t3.small")}},
+			}},
+		},
+		Created: exampleTime,
+	}
+}
+
+func exampleRun() penumbra.Run {
+	return penumbra.Run{
+		ID: "r-02b9", Proposal: "p-7f3a", Decision: "c-11", Drift: "d-4c1e", Stack: "shop", State: penumbra.Done,
+		Steps: []penumbra.RunStep{
+			{State: penumbra.Planned, Time: exampleTime}, {State: penumbra.Checking, Time: exampleTime.Add(time.Second)},
+			{State: penumbra.Applying, Time: exampleTime.Add(4 * time.Second)}, {State: penumbra.Verifying, Time: exampleTime.Add(9 * time.Second)},
+			{State: penumbra.Done, Time: exampleTime.Add(12 * time.Second)},
+		},
+		Started: exampleTime, Ended: exampleTime.Add(12 * time.Second), Outcome: "instance_class is db.t3.small again",
+	}
+}
+
+func exampleBadLine() penumbra.BadLine {
+	return penumbra.BadLine{Source: "http", Line: 17, Reason: "time is missing", Text: `{"kind":"snapshot"}`, Seen: exampleTime}
+}

@@ -1,0 +1,132 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// Handler returns the HTTP API of a service. Every route but /healthz needs
+// the token; with an empty token every one of them is refused.
+func Handler(s Service, token string, version string) http.Handler {
+	router := chi.NewRouter()
+	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, newProblem(http.StatusNotFound, penumbra.NotFound, "no route "+r.Method+" "+r.URL.Path, "see /v1/openapi.json for what there is"))
+	})
+	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, newProblem(http.StatusMethodNotAllowed, penumbra.Invalid, "route "+r.URL.Path+" has no method "+r.Method, "see /v1/openapi.json for what there is"))
+	})
+	a := humachi.New(router, config(version))
+	addRoutes(a, s)
+	description := document(a)
+	router.Get("/v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/openapi+json")
+		_, _ = w.Write(description)
+	})
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	mux.Handle("/", withToken(token, router))
+	return loopbackOnly(plainHeaders(mux))
+}
+
+// plainHeaders keeps answers out of caches and browsers from guessing types.
+func plainHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+const about = `What Penumbra knows and does: the state of every resource against the shadow it casts, drifts and impending drifts, ways to resolve them, and runs.
+
+Every route needs the daemon's token as a bearer token. Times are RFC 3339 in UTC, durations whole nanoseconds, probabilities between 0 and 1. A sensitive value is never in an answer: its keyed hash stands in its place, and the finding or setting is marked sensitive.
+
+Nothing is changed without a decision that names the hash of the proposal that was shown; if the world has moved since, the answer is a problem of kind "stale".`
+
+func config(version string) huma.Config {
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info:    &huma.Info{Title: "Penumbra", Version: version, Description: about},
+			Tags: []*huma.Tag{
+				{Name: "watch", Description: "What is known: stacks, resources, shadows, drifts."},
+				{Name: "resolve", Description: "Proposals, decisions and runs."},
+				{Name: "timeline", Description: "Observations in and out as JSON Lines, and reads on demand."},
+			},
+			Security: []map[string][]string{{"token": {}}},
+			Components: &huma.Components{
+				Schemas: schemas(),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"token": {Type: "http", Scheme: "bearer", Description: "The token that the daemon made when it first started."},
+				},
+			},
+		},
+		Formats:                      huma.DefaultFormats,
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{restate},
+	}
+}
+
+// document writes the OpenAPI description once: huma would do it on the first
+// request, without a lock.
+func document(a huma.API) []byte {
+	description, err := json.Marshal(a.OpenAPI())
+	if err != nil {
+		panic("describe the API: " + err.Error()) // the routes are fixed at compile time
+	}
+	return description
+}
+
+// A route is what the description says of one operation.
+type route struct {
+	method, path, id, tag string
+	summary, description  string
+	example               any // of the answer, nil for none
+}
+
+type output[T any] struct{ Body T }
+
+// answer adds a route whose handler returns a body.
+func answer[I, O any](a huma.API, r route, handle func(context.Context, *I) (O, error)) {
+	op := r.operation(a)
+	huma.Register(a, op, func(ctx context.Context, in *I) (*output[O], error) {
+		body, err := handle(ctx, in)
+		if err != nil {
+			return nil, problemOf(err)
+		}
+		return &output[O]{Body: body}, nil
+	})
+	if r.example != nil {
+		op.Responses["200"].Content["application/json"].Example = r.example
+	}
+}
+
+// act adds a route that answers 204 without a body.
+func act[I any](a huma.API, r route, handle func(context.Context, *I) error) {
+	huma.Register(a, r.operation(a), func(ctx context.Context, in *I) (*struct{}, error) {
+		if err := handle(ctx, in); err != nil {
+			return nil, problemOf(err)
+		}
+		return nil, nil
+	})
+}
+
+func (r route) operation(a huma.API) huma.Operation {
+	return huma.Operation{
+		Method: r.method, Path: r.path, OperationID: r.id, Tags: []string{r.tag},
+		Summary: r.summary, Description: r.description,
+		Responses: map[string]*huma.Response{"default": problemResponse(a)},
+	}
+}
