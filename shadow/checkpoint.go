@@ -1,0 +1,289 @@
+package shadow
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+const (
+	checkpointMagic   = "penumbra pooled\n"
+	checkpointVersion = 1
+	headerSize        = len(checkpointMagic) + 4 + 8
+)
+
+// WriteTo writes the whole state, see format.md. The same state gives the same
+// bytes.
+func (p *Pooled) WriteTo(w io.Writer) (int64, error) {
+	c := &codec{ids: map[string]uint64{}}
+	c.state(&p.state, p.prior.TokenRates)
+	if c.err != nil {
+		return 0, fmt.Errorf("write checkpoint: %w", c.err)
+	}
+	var b bytes.Buffer
+	b.WriteString(checkpointMagic)
+	_ = binary.Write(&b, binary.LittleEndian, uint32(checkpointVersion)) // a Buffer never fails
+	_ = binary.Write(&b, binary.LittleEndian, uint64(len(c.data)))
+	b.Write(c.data)
+	sum := sha256.Sum256(b.Bytes())
+	b.Write(sum[:])
+	n, err := b.WriteTo(w)
+	if err != nil {
+		return n, fmt.Errorf("write checkpoint: %w", err)
+	}
+	return n, nil
+}
+
+// ReadFrom replaces the state by one that WriteTo wrote. The hyper-parameters
+// stay those of the options. It returns an error of kind Damaged, and leaves
+// the state as it was, if the data is not a whole checkpoint of this model and
+// of a version that it knows.
+func (p *Pooled) ReadFrom(r io.Reader) (int64, error) {
+	data, err := io.ReadAll(r)
+	n := int64(len(data))
+	if err != nil {
+		return n, fmt.Errorf("read checkpoint: %w", err)
+	}
+	payload, err := checkEnvelope(data)
+	if err != nil {
+		return n, damaged(err)
+	}
+	fresh := newState()
+	c := &codec{reading: true, data: payload}
+	c.state(&fresh, p.prior.TokenRates)
+	if c.err == nil && len(c.data) > 0 {
+		c.fail("%d bytes are left over", len(c.data))
+	}
+	if c.err != nil {
+		return n, damaged(c.err)
+	}
+	p.state = fresh
+	return n, nil
+}
+
+func damaged(err error) error {
+	return &penumbra.Error{
+		Kind:   penumbra.Damaged,
+		What:   "read the shadow's checkpoint",
+		Remedy: "remove it: the model is built again from the timeline",
+		Err:    err,
+	}
+}
+
+// checkEnvelope returns the payload.
+func checkEnvelope(data []byte) ([]byte, error) {
+	if len(data) < headerSize+sha256.Size || string(data[:len(checkpointMagic)]) != checkpointMagic {
+		return nil, fmt.Errorf("this is no checkpoint of the pooled model")
+	}
+	head := data[len(checkpointMagic):]
+	if v := binary.LittleEndian.Uint32(head); v != checkpointVersion {
+		return nil, fmt.Errorf("the checkpoint has version %d, this program knows %d", v, checkpointVersion)
+	}
+	body, sum := data[:len(data)-sha256.Size], data[len(data)-sha256.Size:]
+	if binary.LittleEndian.Uint64(head[4:]) != uint64(len(body)-headerSize) {
+		return nil, fmt.Errorf("the checkpoint is cut short")
+	}
+	if got := sha256.Sum256(body); !bytes.Equal(got[:], sum) {
+		return nil, fmt.Errorf("the checksum does not match")
+	}
+	return body[headerSize:], nil
+}
+
+// state describes everything, in an order that depends on nothing but the
+// content.
+func (c *codec) state(s *state, shipped map[string]float64) {
+	c.uint(&s.late)
+	c.uint(&s.version)
+	c.number(&s.serial)
+	c.pool(&s.all.pool)
+	c.arrival(&s.arrival)
+	c.groups(s.types)
+	c.groups(s.tokens)
+	classes := c.classes(s, shipped)
+	c.resources(s, classes)
+}
+
+func (c *codec) pool(p *pool) {
+	c.int(&p.at)
+	for _, x := range [...]*float64{&p.members, &p.exposure, &p.changes, &p.leaves, &p.surge, &p.flight} {
+		c.float(x)
+	}
+}
+
+func (c *codec) arrival(a *arrival) {
+	for i := range a {
+		c.float(&a[i])
+	}
+}
+
+func (c *codec) groups(groups map[string]*group) {
+	names := slices.Sorted(maps.Keys(groups))
+	slice(c, &names, func(name *string) {
+		c.text(name)
+		g := groups[*name]
+		if c.reading {
+			g = &group{}
+			groups[*name] = g
+		}
+		c.pool(&g.pool)
+	})
+}
+
+// classes returns them in the order in which settings refer to them.
+func (c *codec) classes(s *state, shipped map[string]float64) []*class {
+	all := slices.SortedFunc(maps.Values(s.classes), func(a, b *class) int {
+		return cmp.Or(cmp.Compare(a.key.kind, b.key.kind), cmp.Compare(a.key.path, b.key.path))
+	})
+	slice(c, &all, func(x **class) {
+		if c.reading {
+			*x = &class{}
+		}
+		k := *x
+		c.text(&k.key.kind)
+		c.text(&k.key.path)
+		c.pool(&k.pool)
+		c.float(&k.away)
+		c.arrival(&k.arrival)
+		c.value(&k.latest)
+		c.value(&k.gone)
+		slice(c, &k.values, func(v *tally) {
+			c.value(&v.value)
+			c.float(&v.holders)
+			c.float(&v.arrivals)
+			c.float(&v.flights)
+			c.int(&v.at)
+		})
+		slice(c, &k.recent, func(m *moving) {
+			c.int(&m.time)
+			c.number(&m.resource)
+			c.bool(&m.departure)
+		})
+		optional(c, &k.steps, func(s *steps) {
+			c.int(&s.at)
+			c.float32s(s.up[:])
+			c.float32s(s.down[:])
+		})
+		if !c.reading {
+			return
+		}
+		s.classes[k.key] = k
+		token := lastToken(k.key.path)
+		k.kind, k.token, k.shipped = s.types[k.key.kind], s.tokens[token], shipped[token]
+		if k.kind == nil || k.token == nil {
+			c.fail("class %s of %s belongs to no group", k.key.path, k.key.kind)
+		}
+		s.paths[k.key.path] = k.key.path
+		s.paths[k.key.kind] = k.key.kind
+	})
+	return all
+}
+
+func (c *codec) resources(s *state, classes []*class) {
+	numbers := make(map[*class]uint64, len(classes))
+	for i, k := range classes {
+		numbers[k] = uint64(i)
+	}
+	addresses := slices.Sorted(maps.Keys(s.resources))
+	slice(c, &addresses, func(a *penumbra.Address) {
+		name := string(*a)
+		c.text(&name)
+		*a = penumbra.Address(name)
+		r := s.resources[*a]
+		if c.reading {
+			r = &resource{}
+			s.resources[*a] = r
+		}
+		c.resource(r)
+		slice(c, &r.settings, func(x *setting) {
+			number := numbers[x.class]
+			if c.uint(&number); number >= uint64(len(classes)) {
+				c.fail("class %d is not there", number)
+				return
+			}
+			x.class = classes[number]
+			c.setting(x)
+			if c.reading {
+				s.paths[x.path] = x.path
+			}
+		})
+	})
+}
+
+func (c *codec) resource(r *resource) {
+	c.number(&r.number)
+	c.text(&r.kind)
+	for _, x := range [...]*int64{&r.first, &r.last, &r.snapshot, &r.burstAt} {
+		c.int(x)
+	}
+	for _, x := range [...]*bool{&r.full, &r.code, &r.template, &r.settling} {
+		c.bool(x)
+	}
+	c.float(&r.burst)
+	slice(c, &r.touches, func(t *touch) {
+		c.int(&t.time)
+		actor := uint64(t.actor)
+		c.uint(&actor)
+		t.actor = penumbra.ActorKind(actor)
+		slice(c, &t.paths, c.text)
+	})
+}
+
+func (c *codec) setting(s *setting) {
+	c.text(&s.path)
+	c.value(&s.template)
+	c.value(&s.actual)
+	c.int(&s.since)
+	c.int(&s.seen)
+	c.bool(&s.pending)
+	optional(c, &s.history, c.history)
+}
+
+func (c *codec) history(h *history) {
+	c.int(&h.at)
+	c.int(&h.changed)
+	for _, x := range [...]*float64{&h.changes, &h.leaves, &h.surge, &h.flight} {
+		c.float(x)
+	}
+	slice(c, &h.earlier, c.value)
+	slice(c, &h.accepted, c.value)
+	slice(c, &h.left, c.int)
+	optional(c, &h.open, func(x *excursion) {
+		c.value(&x.from)
+		c.value(&x.value)
+		c.int(&x.start)
+		c.int(&x.after)
+		c.int(&x.found)
+		slice(c, &x.visits, func(v *visit) {
+			c.value(&v.value)
+			c.int(&v.start)
+		})
+	})
+	optional(c, &h.habit, c.habit)
+	optional(c, &h.clock, func(k *clock) {
+		c.int(&k.day)
+		c.float32s(k.at[:])
+	})
+}
+
+func (c *codec) habit(b *habit) {
+	completed := uint64(b.completed)
+	c.uint(&completed)
+	b.completed = int(min(completed, 1<<31))
+	c.int(&b.day)
+	c.float32s(b.home[:])
+	slice(c, &b.values, func(v *stay) {
+		c.value(&v.value)
+		visits := uint64(v.visits)
+		c.uint(&visits)
+		v.visits = int(min(visits, 1<<31))
+		c.float32s(v.at[:])
+	})
+	slice(c, &b.numbers, c.float)
+}

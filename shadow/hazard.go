@@ -1,0 +1,88 @@
+package shadow
+
+import (
+	"math"
+)
+
+// hazard is how a setting's next event is distributed in time: a gamma-Poisson
+// process, and on top of it what is excited by recent events and dies down.
+type hazard struct {
+	shape, days float64 // of the gamma distribution of the rate
+	wave        float64 // expected events excited by peers and siblings
+	youth       float64 // surplus rate of a new setting, fading
+	youthDays   float64
+}
+
+// survival returns the probability of no event in so many days, the gamma
+// distributed rate integrated out: (b/(b+d))^a, the zero of the negative
+// binomial distribution.
+func (z *hazard) survival(days float64) float64 {
+	if days <= 0 {
+		return 1
+	}
+	log := -z.shape * math.Log1p(days/z.days)
+	if z.wave > 0 {
+		log -= z.wave * (1 - decay(days, waveLife))
+	}
+	if z.youth > 0 {
+		log -= z.youth * decayedDays(days, z.youthDays)
+	}
+	return math.Exp(log)
+}
+
+// crowd is how strongly k recent events among n others that have not followed
+// excite the next: their odds, k/(n+1), but for a single event, which may be
+// anybody's own.
+func crowd(k, n float64) float64 {
+	if k <= 0 {
+		return 0
+	}
+	return min(4, k*k/(k+1.5)/(max(n, 0)+1))
+}
+
+// changeHazard is that of normal changes. The setting may be nil.
+func (p *Pooled) changeHazard(c *class, r *resource, s *setting, at int64) hazard {
+	m := p.rates(c, at).change
+	z := hazard{shape: p.prior.OwnStrength * m, days: p.prior.OwnStrength}
+	if s == nil {
+		return z
+	}
+	h := s.sums(at)
+	age := days(max(0, at-s.since))
+	z.shape += h.changes
+	z.days += decayedDays(age, ownLife)
+	if p.prior.Youth > 0 {
+		z.youth, z.youthDays = m*p.prior.Youth*decay(age, p.prior.YouthDays), p.prior.YouthDays
+	}
+	if c.surge > 0.01 {
+		k := c.surge*decay(days(max(0, at-c.at)), waveLife) - h.surge
+		w := p.prior.Wave
+		if s.actual == c.latest {
+			w = p.prior.WaveDone
+		}
+		z.wave += w * crowd(k, c.members-1-k)
+	}
+	if r.burst > 0.01 {
+		siblings := r.burstOf(at) - h.surge/float64(len(r.settings)+1)
+		z.wave += p.prior.Burst * max(0, siblings) * min(5, m/p.estateRates(at).change)
+	}
+	return z
+}
+
+// leaveHazard is that of departures, but for those that a habit of the day
+// explains. The setting may be nil.
+func (p *Pooled) leaveHazard(c *class, s *setting, at int64, explained float64) hazard {
+	m := p.rates(c, at).leave
+	z := hazard{shape: p.prior.OwnStrength * m, days: p.prior.OwnStrength}
+	if s == nil {
+		return z
+	}
+	h := s.sums(at)
+	z.shape += max(0, h.leaves-explained)
+	z.days += decayedDays(days(max(0, at-s.since)), ownLife)
+	if c.flight > 0.01 && (c.gone != s.template || s.template.IsNull()) {
+		k := c.flight*decay(days(max(0, at-c.at)), waveLife) - h.flight
+		z.wave = p.prior.Flight * crowd(k, c.members-1-c.away)
+	}
+	return z
+}

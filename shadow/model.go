@@ -1,0 +1,88 @@
+package shadow
+
+import (
+	"io"
+	"time"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// Model is a probabilistic model of the expected configuration of every
+// resource of an estate. It is called by one goroutine at a time.
+type Model interface {
+	// Observe folds an observation in. It costs O(1) for each setting in it.
+	Observe(o *penumbra.Observation)
+	// Expect returns, sorted by path, the prediction set at the confidence of
+	// each setting that the resource's template or actual configuration has.
+	Expect(r *penumbra.Resource, at time.Time, confidence float64) []penumbra.Expectation
+	// Forecast returns, for the same settings in the same order, the
+	// probability of leaving the template (an undeclared one: the present
+	// value) within each of [penumbra.Horizons].
+	Forecast(r *penumbra.Resource, at time.Time) []penumbra.Forecast
+	// WriteTo writes the whole state, see format.md.
+	io.WriterTo
+	// ReadFrom replaces the state. It returns an error of kind Damaged, and
+	// leaves the state as it was, if the data is not a checkpoint of this model.
+	io.ReaderFrom
+}
+
+var _ Model = (*Pooled)(nil)
+
+// Options are the choices of a pooled model. The zero value is a good one.
+type Options struct {
+	// Prior are the hyper-parameters, [DefaultPrior] if nil.
+	Prior *Prior
+	// Reference is the confidence of the prediction set that an undeclared
+	// setting has to leave for an excursion to begin, 0.95 if 0.
+	Reference float64
+}
+
+// Pooled is the pooled gamma-Poisson and Dirichlet model.
+type Pooled struct {
+	prior     Prior
+	reference float64
+	state
+}
+
+// state is all that a checkpoint holds.
+type state struct {
+	resources map[penumbra.Address]*resource
+	types     map[string]*group
+	tokens    map[string]*group
+	classes   map[classKey]*class
+	all       group
+	arrival   arrival // how changes chose their value, over all classes
+	late      uint64
+	serial    uint32            // the last resource's number
+	version   uint64            // counts changes of the pools, for memos
+	paths     map[string]string // interned paths
+}
+
+// NewPooled returns a model that has observed nothing.
+func NewPooled(opts Options) *Pooled {
+	p := &Pooled{prior: DefaultPrior(), reference: opts.Reference, state: newState()}
+	if opts.Prior != nil {
+		p.prior = *opts.Prior
+	}
+	if p.reference <= 0 || p.reference >= 1 {
+		p.reference = 0.95
+	}
+	return p
+}
+
+func newState() state {
+	return state{
+		resources: map[penumbra.Address]*resource{},
+		types:     map[string]*group{},
+		tokens:    map[string]*group{},
+		classes:   map[classKey]*class{},
+		paths:     map[string]string{},
+	}
+}
+
+// Late returns how many observations came after a later one of the same
+// resource and changed no value for that reason.
+func (p *Pooled) Late() uint64 { return p.late }
+
+// Resources returns how many live resources the model knows.
+func (p *Pooled) Resources() int { return len(p.resources) }

@@ -1,0 +1,59 @@
+package shadow
+
+// Prior holds the hyper-parameters of a pooled model. Rates are per day and
+// strengths are days of exposure, unless it says otherwise.
+type Prior struct {
+	// ChangeRate is the rate at which a setting changes of which nothing is
+	// known, and EstateStrength how many days of the estate's own it is worth.
+	ChangeRate, EstateStrength float64
+	// DepartureRate is the same for leaving the template. No public history
+	// records it: it is a judgement, a tenth of the rate of change.
+	DepartureRate float64
+	// TypeStrength draws a type's rate to the estate's, TokenStrength a last
+	// path token's to its shipped rate or the estate's, ClassStrength a
+	// (type, path)'s to both of these, OwnStrength a setting's to its class.
+	TypeStrength, TokenStrength, ClassStrength, OwnStrength float64
+	// TokenShare is the weight of the token's rate against the type's, on a
+	// logarithmic scale, in what a class is drawn to.
+	TokenShare float64
+	// Wave is the expected number of changes that a change of all peers within
+	// the wave's half-life causes in the one that has not followed; WaveDone
+	// the same for one that has the wave's value already.
+	Wave, WaveDone float64
+	// Flight is Wave for departures; a judgement, as DepartureRate.
+	Flight float64
+	// Burst is the expected number of changes of a setting caused by as many
+	// recent changes in its resource as it has settings.
+	Burst float64
+	// Youth multiplies the hazard of a new setting, YouthDays is the half-life
+	// of that surplus.
+	Youth, YouthDays float64
+	// Arrival are the shares of how a change chooses its value: the fleet's
+	// last, an earlier one of its own, another known in its class, a new one;
+	// ArrivalStrength is how many changes of a class they are worth.
+	Arrival         [arrivals]float64
+	ArrivalStrength float64
+	// Discount and Concentration are those of the Pitman-Yor process over the
+	// values of a class.
+	Discount, Concentration float64
+	// TokenRates are rates of change by last path token.
+	TokenRates map[string]float64
+}
+
+// DefaultPrior returns the hyper-parameters that the program ships. They were
+// fitted on the first half of the time of two estates; see docs/model.md.
+func DefaultPrior() Prior {
+	return Prior{
+		ChangeRate: 0.0006, EstateStrength: 20000,
+		DepartureRate: 0.00006,
+		TypeStrength:  3000, TokenStrength: 3000, ClassStrength: 300, OwnStrength: 60,
+		TokenShare: 0.7,
+		Wave:       0.5, WaveDone: 0.3, Flight: 2,
+		Burst: 0.1, Youth: 1, YouthDays: 14,
+		Arrival: [arrivals]float64{0.3, 0.1, 0.2, 0.4}, ArrivalStrength: 4,
+		Discount: 0.5, Concentration: 1,
+		TokenRates: tokenRates,
+	}
+}
+
+var tokenRates map[string]float64
