@@ -44,19 +44,40 @@ func (in *ingestion) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-func (in *ingestion) open() (io.Reader, error) {
+// open returns the timeline. What the service makes of an error in reading it
+// does not matter: the request is at fault, as the body says.
+func (in *ingestion) open() (*requestBody, error) {
 	switch strings.ToLower(in.Encoding) {
 	case "", "identity":
-		return in.body, nil
+		return &requestBody{r: in.body}, nil
 	case "gzip":
 		inflated, err := gzip.NewReader(in.body)
 		if err != nil {
 			return nil, &penumbra.Error{Kind: penumbra.Invalid, What: "read the request as gzip", Err: err, Remedy: "send plain JSON Lines, or a complete gzip stream"}
 		}
-		return http.MaxBytesReader(nil, inflated, maxInflated), nil
+		return &requestBody{r: http.MaxBytesReader(nil, inflated, maxInflated)}, nil
 	default:
 		return nil, &penumbra.Error{Kind: penumbra.Invalid, What: "content encoding " + in.Encoding + " is not known", Remedy: "send gzip or plain JSON Lines"}
 	}
+}
+
+// requestBody remembers why it could not be read to its end.
+type requestBody struct {
+	r   io.Reader
+	err error
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil || err == io.EOF:
+	case errors.As(err, &tooLarge):
+		b.err = err
+	default:
+		b.err = &penumbra.Error{Kind: penumbra.Invalid, What: "read the timeline sent", Err: err, Remedy: "send it again; what was taken in before is kept and counts as repeated"}
+	}
+	return n, err
 }
 
 // exportation is the request that takes a timeline out.
@@ -132,6 +153,9 @@ func registerIngest(a huma.API, s Carrier, r route) {
 			return nil, problemOf(err)
 		}
 		report, err := s.Ingest(ctx, body, in.Source)
+		if err != nil && body.err != nil {
+			err = body.err
+		}
 		if err != nil {
 			return nil, problemOf(err)
 		}
