@@ -25,7 +25,8 @@ type Workspace interface {
 	// person.
 	Plan(ctx context.Context, targets []penumbra.Address, patch *penumbra.Patch) (penumbra.Plan, error)
 	// PatchValues returns the patch after which the code declares the settings;
-	// null removes one. It returns an error of kind Refused, with a remedy, if
+	// null removes one. A patch without files says that the code declares them
+	// already; one with files never holds a secret. It returns an error of kind Refused, with a remedy, if
 	// the code cannot be edited so.
 	PatchValues(ctx context.Context, address penumbra.Address, settings []penumbra.Setting) (penumbra.Patch, error)
 	// PatchIgnore returns the patch after which the technology itself ignores
@@ -54,10 +55,4 @@ type Outcome struct {
 	Kind      penumbra.ProposalKind
 	Type      string // of the resource
 	Succeeded bool   // verified, and not taken back
-}
-
-// Omitted is a way that is not proposed, and why.
-type Omitted struct {
-	Kind   penumbra.ProposalKind `json:"kind"`
-	Reason string                `json:"reason"`
 }

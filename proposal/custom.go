@@ -1,0 +1,206 @@
+package proposal
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// Customized returns a proposal that sets values that a person chose in place
+// of what the original would do, in code and world. It returns an error of kind
+// Invalid without values, Refused if one is a secret or the code cannot be
+// edited so, and the planner's otherwise.
+func Customized(ctx context.Context, original penumbra.Proposal, values []penumbra.Setting, ev Evidence, ws Workspace) (penumbra.Proposal, error) {
+	if len(values) == 0 {
+		return penumbra.Proposal{}, &penumbra.Error{Kind: penumbra.Invalid, What: "customise " + original.ID + ": no value is given", Remedy: "name at least one setting and its value"}
+	}
+	for _, v := range values {
+		if secretive(v) {
+			return penumbra.Proposal{}, secretRefused(v.Path)
+		}
+	}
+	s := &search{Evidence: ev, ws: ws}
+	p, err := s.setting(ctx, penumbra.Custom, values)
+	if err != nil {
+		return p, err
+	}
+	p = complete(p, &ev, 1)
+	p.Rank = 1
+	return p, nil
+}
+
+func secretRefused(path string) error {
+	return &penumbra.Error{
+		Kind: penumbra.Refused, What: path + " is a secret, which Penumbra does not keep",
+		Remedy: "set it where your secrets are kept, and apply the code",
+	}
+}
+
+// setting plans the code with the values written into it.
+func (s *search) setting(ctx context.Context, kind penumbra.ProposalKind, values []penumbra.Setting) (penumbra.Proposal, error) {
+	p := penumbra.Proposal{Kind: kind, Title: "Set " + assignments(values), Values: penumbra.NewSettings(values...)}
+	patch, err := s.ws.PatchValues(ctx, s.Drift.Resource, values)
+	if err != nil {
+		return p, err
+	}
+	var with *penumbra.Patch
+	if len(patch.Files) > 0 {
+		p.Patch, with = &patch, &patch
+	}
+	plan, err := s.ws.Plan(ctx, s.targets(), with)
+	if err != nil {
+		return p, fmt.Errorf("planning with the patch failed: %w", err)
+	}
+	p.Plan = &plan
+	return p, nil
+}
+
+func assignments(values []penumbra.Setting) string {
+	var words []string
+	for _, v := range values {
+		words = append(words, v.Path+" to "+shown(v.Value, v.Sensitive))
+	}
+	return sentence(words)
+}
+
+// Restoring returns the way back from a run. From a revert it sets the values
+// that were there before and leaves the code as it is; from an adoption or an
+// ignore_changes it puts the code back; from a rule it deletes it; from a
+// custom proposal it does both of the first. It returns an error of kind
+// Refused, with the reason, where there is no way back.
+func Restoring(ctx context.Context, run penumbra.Run, original penumbra.Proposal, ev Evidence, ws Workspace) (penumbra.Proposal, error) {
+	s := &search{Evidence: ev, ws: ws}
+	p := penumbra.Proposal{Kind: penumbra.Restore, Title: "Take run " + run.ID + " back", Undoes: run.ID}
+	if original.Kind == penumbra.Restore {
+		return p, &penumbra.Error{Kind: penumbra.Refused, What: "run " + run.ID + " is a way back itself", Remedy: "look at the proposals of the drift, which is open again"}
+	}
+	if original.Kind == penumbra.IgnoreRule {
+		p.Rule = original.Rule
+	}
+	if original.Patch != nil {
+		back := reversed(original.Patch)
+		p.Patch = &back
+	}
+	if original.Kind == penumbra.Revert || original.Kind == penumbra.Custom {
+		if err := s.restoreValues(ctx, &p, run, &original); err != nil {
+			return p, err
+		}
+	}
+	p = complete(p, &ev, 1)
+	p.Rank = 1
+	return p, nil
+}
+
+// restoreValues plans the values that were there before the run, in a copy of
+// the code.
+func (s *search) restoreValues(ctx context.Context, p *penumbra.Proposal, run penumbra.Run, original *penumbra.Proposal) error {
+	refused := func(what, remedy string) error {
+		return &penumbra.Error{Kind: penumbra.Refused, What: "there is no way back from run " + run.ID + ": " + what, Remedy: remedy}
+	}
+	before := run.Before[s.Drift.Resource]
+	if len(before) == 0 {
+		return refused("it created "+string(s.Drift.Resource), "remove it from the code, and apply")
+	}
+	var values []penumbra.Setting
+	for _, path := range touched(s.Drift, original) {
+		was, _ := before.Find(path)
+		was.Path = path
+		if secretive(was) {
+			return secretRefused(path)
+		}
+		if was.Value.Kind() == penumbra.UnknownKind || s.Resource.Actual.Get(path) == was.Value {
+			continue
+		}
+		values = append(values, was)
+	}
+	if len(values) == 0 {
+		return refused("the values of before are those of now", "")
+	}
+	patch, err := s.ws.PatchValues(ctx, s.Drift.Resource, values)
+	if err != nil {
+		return err
+	}
+	if len(patch.Files) > 0 {
+		p.Scratch = &patch
+	}
+	plan, err := s.ws.Plan(ctx, s.targets(), p.Scratch)
+	if err != nil {
+		return fmt.Errorf("planning the way back failed: %w", err)
+	}
+	if plan.IsEmpty() {
+		return refused("a plan with the values of before changes nothing", "look at the plan of the code")
+	}
+	p.Plan, p.Values = &plan, penumbra.NewSettings(values...)
+	return nil
+}
+
+// touched returns the paths that a run of the proposal set: those of its values
+// or of the drift.
+func touched(d penumbra.Drift, p *penumbra.Proposal) []string {
+	var paths []string
+	if len(p.Values) > 0 {
+		for _, v := range p.Values {
+			paths = append(paths, v.Path)
+		}
+		return paths
+	}
+	for _, f := range d.Findings {
+		paths = append(paths, f.Path)
+	}
+	return paths
+}
+
+// reversed returns the patch that takes one back, with its diffs.
+func reversed(patch *penumbra.Patch) penumbra.Patch {
+	back := patch.Reverse()
+	for i, f := range patch.Files {
+		back.Files[i].Diff = reverseDiff(f.Diff)
+	}
+	return back
+}
+
+// reverseDiff turns a unified diff around: additions become deletions.
+func reverseDiff(diff string) string {
+	var b, added, removed strings.Builder
+	last := &b
+	flush := func() {
+		b.WriteString(removed.String())
+		b.WriteString(added.String())
+		removed.Reset()
+		added.Reset()
+	}
+	var labels [2]string
+	inHunk := false
+	for line := range strings.Lines(diff) {
+		switch {
+		case strings.HasPrefix(line, "@@ -"):
+			flush()
+			inHunk = true
+			var old, now, rest string
+			old, rest, _ = strings.Cut(strings.TrimPrefix(line, "@@ -"), " +")
+			now, rest, _ = strings.Cut(rest, " @@")
+			b.WriteString("@@ -" + now + " +" + old + " @@" + rest)
+		case !inHunk && strings.HasPrefix(line, "--- "):
+			labels[0] = strings.TrimPrefix(line, "--- ")
+		case !inHunk && strings.HasPrefix(line, "+++ "):
+			labels[1] = strings.TrimPrefix(line, "+++ ")
+			b.WriteString("--- " + labels[1] + "+++ " + labels[0])
+		case strings.HasPrefix(line, "+"):
+			last = &removed
+			last.WriteString("-" + line[1:])
+		case strings.HasPrefix(line, "-"):
+			last = &added
+			last.WriteString("+" + line[1:])
+		case strings.HasPrefix(line, `\`):
+			last.WriteString(line) // "no newline" belongs to the line before it
+		default:
+			flush()
+			last = &b
+			b.WriteString(line)
+		}
+	}
+	flush()
+	return b.String()
+}

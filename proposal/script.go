@@ -1,0 +1,94 @@
+package proposal
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// script writes what would be run, as a person could run it in a POSIX shell.
+// Values reach it only by way of patches and rules, which hold no secret.
+func script(p *penumbra.Proposal, ev *Evidence) string {
+	var b strings.Builder
+	switch {
+	case p.Rule != nil && p.Kind == penumbra.Restore:
+		fmt.Fprintf(&b, "# Penumbra deletes its ignore rule %s:\n# %s\n", p.Rule.ID, p.Rule.Pattern)
+	case p.Rule != nil:
+		fmt.Fprintf(&b, "# Penumbra adds an ignore rule to its own store:\n%s\n", p.Rule.Pattern)
+		if !p.Rule.Expires.IsZero() {
+			fmt.Fprintf(&b, "# until %s\n", p.Rule.Expires.Format(time.DateOnly))
+		}
+		if p.Rule.Value != nil {
+			fmt.Fprintf(&b, "# while the value is %s\n", p.Rule.Value)
+		}
+	}
+	if p.Scratch != nil {
+		b.WriteString("# In a copy of the code, which stays as it is:\n")
+		writePatch(&b, p.Scratch, "COPY")
+		writeApply(&b, p, ev, "COPY")
+	}
+	if p.Patch != nil {
+		writePatch(&b, p.Patch, quote(dir(ev)))
+	}
+	switch {
+	case p.Plan == nil || p.Scratch != nil:
+	case applies(p):
+		writeApply(&b, p, ev, quote(dir(ev)))
+	case p.Patch != nil:
+		fmt.Fprintf(&b, "%s -chdir=%s plan%s   # changes nothing of the resource any more\n", engine(ev), quote(dir(ev)), targetFlags(p.Plan))
+	}
+	return b.String()
+}
+
+// writeApply plans and applies by hand what Penumbra applies from its saved
+// plan.
+func writeApply(b *strings.Builder, p *penumbra.Proposal, ev *Evidence, folder string) {
+	fmt.Fprintf(b, "%s -chdir=%s plan -out=penumbra.tfplan%s\n", engine(ev), folder, targetFlags(p.Plan))
+	fmt.Fprintf(b, "%s -chdir=%s apply penumbra.tfplan\n", engine(ev), folder)
+	fmt.Fprintf(b, "# Penumbra applies the plan that it saved as %s, SHA-256 %s, and no other.\n", p.Plan.File, p.Plan.Hash)
+}
+
+func writePatch(b *strings.Builder, patch *penumbra.Patch, folder string) {
+	diff := patch.Diff()
+	mark := "PATCH"
+	for strings.Contains("\n"+diff, "\n"+mark+"\n") {
+		mark += "_"
+	}
+	fmt.Fprintf(b, "git -C %s apply <<'%s'\n%s", folder, mark, diff)
+	if !strings.HasSuffix(diff, "\n") {
+		b.WriteString("\n")
+	}
+	b.WriteString(mark + "\n")
+}
+
+func targetFlags(plan *penumbra.Plan) string {
+	var b strings.Builder
+	for _, t := range plan.Targets {
+		b.WriteString(" -target=" + quote(t.Local()))
+	}
+	return b.String()
+}
+
+func engine(ev *Evidence) string {
+	if ev.Engine == "" {
+		return "tofu"
+	}
+	return ev.Engine
+}
+
+func dir(ev *Evidence) string {
+	if ev.Dir == "" {
+		return "."
+	}
+	return ev.Dir
+}
+
+// quote writes text as one word of a POSIX shell.
+func quote(text string) string {
+	if text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-") == "" {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
