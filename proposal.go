@@ -293,21 +293,20 @@ func (s *RunState) UnmarshalText(text []byte) error {
 
 // Run is one execution of an approved proposal.
 type Run struct {
-	ID       string    `json:"id"`
-	Proposal string    `json:"proposal"`
-	Decision string    `json:"decision"`
-	Drift    string    `json:"drift"`
-	Stack    string    `json:"stack"`
-	State    RunState  `json:"state"`
-	Steps    []RunStep `json:"steps"`
+	ID       string       `json:"id"`
+	Proposal string       `json:"proposal"`
+	Kind     ProposalKind `json:"kind"` // of the proposal
+	Decision string       `json:"decision"`
+	Drift    string       `json:"drift"`
+	Stack    string       `json:"stack"`
+	State    RunState     `json:"state"`
+	Steps    []RunStep    `json:"steps"`
 	// Before are the actual values of the drift's settings when the run
 	// started: what a way back restores.
 	Before  map[Address]Settings `json:"before,omitempty"`
 	Started time.Time            `json:"started"`
 	Ended   time.Time            `json:"ended,omitzero"`
 	Outcome string               `json:"outcome,omitempty"` // in words
-	// Next is a proposal made because this one was refused as stale.
-	Next string `json:"next,omitempty"`
 	// UndoneBy is the run that took this one back.
 	UndoneBy string `json:"undone_by,omitempty"`
 	Log      string `json:"log,omitempty"` // output of the tools, redacted

@@ -65,6 +65,7 @@ type HistoryPoint struct {
 	Value     Value           `json:"value"`
 	Actor     string          `json:"actor,omitempty"`
 	ActorKind ActorKind       `json:"actor_kind,omitempty"`
+	Action    string          `json:"action,omitempty"`
 }
 
 // ResourceStatus is one line of a list of resources.

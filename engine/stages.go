@@ -40,13 +40,78 @@ type Checkpointer interface {
 	io.ReaderFrom
 }
 
+// A Judge holds what is expected against what is there.
+type Judge interface {
+	// SetRules replaces the ignore rules. It returns an error of kind Invalid
+	// that names the rule if one cannot be read, and keeps the earlier ones.
+	SetRules(rules []penumbra.Rule) error
+	// Assess gives the verdict on each setting of r at a time, from what the
+	// shadow expected before it saw the actual values.
+	Assess(r *penumbra.Resource, expect []penumbra.Expectation, forecast []penumbra.Forecast, at time.Time) penumbra.Assessment
+	// Live takes the resource's active drifts through an assessment and
+	// returns those that are new or changed.
+	Live(active []penumbra.Drift, r *penumbra.Resource, a penumbra.Assessment) []penumbra.Drift
+}
+
+// A Case is all that a proposer may know of a drift.
+type Case struct {
+	Drift    penumbra.Drift
+	Resource penumbra.Resource
+	Outcomes []Outcome // of earlier runs of the stack
+	Time     time.Time
+}
+
+// Outcome is how an earlier run ended: likelihoods are learnt from it.
+type Outcome struct {
+	Kind      penumbra.ProposalKind
+	Type      string // of the resource
+	Succeeded bool   // verified, and not taken back
+}
+
+// A Proposer finds ways to resolve a drift of one stack. It plans, and never
+// changes anything.
+type Proposer interface {
+	// Propose returns the ways, ranked, and those left out with the reason.
+	Propose(ctx context.Context, c Case) ([]penumbra.Proposal, []penumbra.Omitted, error)
+	// Customize returns a proposal that sets the values a person chose.
+	Customize(ctx context.Context, original penumbra.Proposal, values []penumbra.Setting, c Case) (penumbra.Proposal, error)
+	// Restore returns a proposal that takes a run back.
+	Restore(ctx context.Context, run penumbra.Run, original penumbra.Proposal, c Case) (penumbra.Proposal, error)
+}
+
+// A Remediator carries a run through its states, each of them saved before its
+// work begins.
+type Remediator interface {
+	// Execute carries out the proposal that the decision approved. The run
+	// returned has ended, however it went; the error says why it is not Done.
+	Execute(ctx context.Context, run penumbra.Run, p penumbra.Proposal, d penumbra.Decision) (penumbra.Run, error)
+	// Recover ends a run that a crash left unended. It never applies.
+	Recover(ctx context.Context, run penumbra.Run, p penumbra.Proposal) (penumbra.Run, error)
+}
+
+// A Codec reads and writes the timeline format.
+type Codec interface {
+	// Decode yields the observations of a JSON Lines stream; a line that cannot
+	// be read is yielded as a bad line instead. The error ends the stream.
+	Decode(r io.Reader, source string) iter.Seq2[Line, error]
+	// Encode writes one observation as a line.
+	Encode(w io.Writer, o *penumbra.Observation) error
+}
+
+// Line is one line of a timeline: an observation, or why there is none.
+type Line struct {
+	Observation penumbra.Observation
+	Bad         *penumbra.BadLine
+}
+
 // Observations keeps the timelines.
 type Observations interface {
-	// Append stores observations and returns how many of them were new; one
-	// that is stored already is left as it is. When it returns nil they survive
-	// a crash of the process and of the machine. It returns an error of kind
-	// Full if the disk is, and then none of them is stored.
-	Append(ctx context.Context, observations []penumbra.Observation) (added int, err error)
+	// Append stores observations and returns those that were new, in the order
+	// given; one that is stored already is left as it is. When it returns
+	// without an error they survive a crash of the process and of the machine.
+	// It returns an error of kind Full if the disk is, and then none of them is
+	// stored.
+	Append(ctx context.Context, observations []penumbra.Observation) (added []penumbra.Observation, err error)
 	// Observations yields the selected ones ordered by time, then identity.
 	Observations(ctx context.Context, q penumbra.ObservationQuery) iter.Seq2[penumbra.Observation, error]
 	// Sequence returns the number of the observation taken in last, 0 if none.

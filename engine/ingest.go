@@ -1,0 +1,246 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// batchSize is how many observations are made durable at once: one sync to disk
+// each batch is what an acknowledgement costs.
+const batchSize = 2000
+
+// shownBadLines bounds the bad lines in a report; all of them are kept aside.
+const shownBadLines = 20
+
+// Ingest reads a timeline to its end. Each batch is durable before the next is
+// taken; an error leaves the batches before it stored, and taking the same
+// timeline in again adds only what is missing.
+func (e *Engine) Ingest(ctx context.Context, r io.Reader, source string) (penumbra.IngestReport, error) {
+	in := &intake{engine: e, touched: map[string]bool{}, types: map[string]bool{}}
+	batches := make(chan batch, 4)
+	g, working := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(batches)
+		return e.decode(working, r, source, batches)
+	})
+	g.Go(func() error {
+		for b := range batches {
+			if err := in.take(working, b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	err := g.Wait()
+	return in.report, joinFirst(err, in.finish(ctx))
+}
+
+// joinFirst returns the first error that is not nil.
+func joinFirst(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type batch struct {
+	observations []penumbra.Observation
+	bad          []penumbra.BadLine
+}
+
+func (b *batch) size() int { return len(b.observations) + len(b.bad) }
+
+// decode reads lines into batches. Secrets are sealed here, before anything
+// else sees them.
+func (e *Engine) decode(ctx context.Context, r io.Reader, source string, out chan<- batch) error {
+	var b batch
+	flush := func() error {
+		if b.size() == 0 {
+			return nil
+		}
+		select {
+		case out <- b:
+			b = batch{observations: make([]penumbra.Observation, 0, batchSize)}
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	for line, err := range e.cfg.Codec.Decode(r, source) {
+		if err != nil {
+			if flushed := flush(); flushed != nil {
+				return flushed
+			}
+			return err
+		}
+		if line.Bad != nil {
+			line.Bad.Text = penumbra.Redact(line.Bad.Text)
+			line.Bad.Reason = penumbra.Redact(line.Bad.Reason)
+			line.Bad.Seen = e.cfg.Now().UTC()
+			b.bad = append(b.bad, *line.Bad)
+		} else {
+			o := line.Observation
+			e.cfg.Key.SealSettings(o.Settings)
+			e.cfg.Key.SealSettings(o.Applied)
+			o.Message = penumbra.Redact(o.Message)
+			if o.Seen.IsZero() {
+				o.Seen = e.cfg.Now().UTC()
+			}
+			b.observations = append(b.observations, o)
+		}
+		if b.size() >= batchSize {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// intake takes the batches of one ingest through the stages.
+type intake struct {
+	engine  *Engine
+	report  penumbra.IngestReport
+	touched map[string]bool // stacks
+	types   map[string]bool // types of the resources touched
+	newest  time.Time
+}
+
+func (in *intake) take(ctx context.Context, b batch) error {
+	e := in.engine
+	in.report.Lines += b.size()
+	in.report.Bad += len(b.bad)
+	if len(b.bad) > 0 {
+		if err := e.cfg.Store.Quarantine(ctx, b.bad); err != nil {
+			return err
+		}
+		room := max(0, shownBadLines-len(in.report.BadLines))
+		in.report.BadLines = append(in.report.BadLines, b.bad[:min(room, len(b.bad))]...)
+	}
+	if len(b.observations) == 0 {
+		return nil
+	}
+	e.turns.Lock()
+	defer e.turns.Unlock()
+	total := len(b.observations)
+	ordered := e.cfg.Order(b.observations)
+	added, err := e.cfg.Store.Append(ctx, ordered)
+	if err != nil {
+		return err
+	}
+	in.report.Added += len(added)
+	in.report.Repeated += total - len(added)
+	changed := in.fold(added)
+	e.announce(changed)
+	return e.saveDrifts(ctx, changed)
+}
+
+// fold takes observations of any times: each snapshot is judged as of its own.
+func (in *intake) fold(added []penumbra.Observation) []penumbra.Drift {
+	e := in.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	latest := map[string]penumbra.Drift{}
+	var order []string
+	for i := range added {
+		o := &added[i]
+		expected := e.take(o)
+		if stack := o.Resource.Stack(); !in.touched[stack] {
+			in.touched[stack] = true
+		}
+		if !in.types[o.Type] {
+			in.types[o.Type] = true
+		}
+		if o.Time.After(in.newest) {
+			in.newest = o.Time
+		}
+		if o.Kind != penumbra.SnapshotKind || e.resources[o.Resource].last.After(o.Time) {
+			continue
+		}
+		for _, d := range e.judge(e.resources[o.Resource], expected, o.Time) {
+			if _, seen := latest[d.ID]; !seen {
+				order = append(order, d.ID)
+			}
+			latest[d.ID] = d
+		}
+	}
+	changed := make([]penumbra.Drift, 0, len(order))
+	for _, id := range order {
+		changed = append(changed, latest[id])
+	}
+	return changed
+}
+
+// finish looks again at the peers of what was touched, since a wave passing
+// through the fleet moves their forecasts, wakes the sources of what the events
+// hint at, and puts what came late into its place.
+func (in *intake) finish(ctx context.Context) error {
+	e := in.engine
+	if in.newest.IsZero() {
+		return nil
+	}
+	if err := e.rebuild(ctx); err != nil {
+		return err
+	}
+	changed := in.peers()
+	e.announce(changed)
+	if err := e.saveDrifts(ctx, changed); err != nil {
+		return err
+	}
+	for stack := range in.touched {
+		if s := e.stacks[stack]; s != nil && s.Source != nil {
+			s.wake()
+		}
+	}
+	return nil
+}
+
+func (in *intake) peers() []penumbra.Drift {
+	e := in.engine
+	at := e.clock.now()
+	if e.clock.ahead(in.newest) || !in.live() {
+		at = in.newest // a history, judged as of its end
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var changed []penumbra.Drift
+	for address, r := range e.resources {
+		if in.types[r.Type] && in.touched[address.Stack()] && !r.Deleted && !r.SnapshotTime.IsZero() {
+			changed = append(changed, e.judge(r, nil, at)...)
+		}
+	}
+	return changed
+}
+
+// live reports whether any stack touched has a source: what is really there is
+// then being looked at now.
+func (in *intake) live() bool {
+	for stack := range in.touched {
+		if s := in.engine.stacks[stack]; s != nil && s.Source != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Export writes the selected observations as JSON Lines.
+func (e *Engine) Export(ctx context.Context, q penumbra.ObservationQuery, w io.Writer) (int, error) {
+	n := 0
+	for o, err := range e.cfg.Store.Observations(ctx, q) {
+		if err != nil {
+			return n, err
+		}
+		if err := e.cfg.Codec.Encode(w, &o); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
