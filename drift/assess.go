@@ -11,9 +11,11 @@ import (
 const NeverRead = "never read"
 
 // Assess gives the verdict on each setting of a resource at a time; the table
-// is in the package comment. expect and forecast are what the shadow held
-// before it saw the actual values, sorted by path; a setting without an entry
-// is judged by the code alone. Settings in sync cost no allocation.
+// is in the package comment. expect is what the shadow held after it saw the
+// template and before it saw the snapshot; an entry whose setting the snapshot
+// took away is judged too. forecast is what lies ahead now. Both are sorted by
+// path; a setting without an entry is judged by the code alone. Settings in
+// sync cost no allocation.
 func Assess(r *penumbra.Resource, expect []penumbra.Expectation, forecast []penumbra.Forecast, rules *Rules, th Thresholds, at time.Time) penumbra.Assessment {
 	a := penumbra.Assessment{Resource: r.Address, Type: r.Type, Time: at, NotChecked: r.NotChecked}
 	if r.Deleted {
@@ -31,13 +33,35 @@ func Assess(r *penumbra.Resource, expect []penumbra.Expectation, forecast []penu
 		return a
 	}
 	for c := (cursor{template: r.Template, actual: r.Actual}); c.next(); {
+		for len(expect) > 0 && expect[0].Path < c.path {
+			j.vanished(&expect[0])
+			expect = expect[1:]
+		}
+		for len(forecast) > 0 && forecast[0].Path < c.path {
+			forecast = forecast[1:]
+		}
 		var e *penumbra.Expectation
+		if len(expect) > 0 && expect[0].Path == c.path {
+			e, expect = &expect[0], expect[1:]
+		}
 		var f *penumbra.Forecast
-		expect, e = seek(expect, c.path, expectationPath)
-		forecast, f = seek(forecast, c.path, forecastPath)
+		if len(forecast) > 0 && forecast[0].Path == c.path {
+			f = &forecast[0]
+		}
 		j.setting(&c, e, f)
 	}
+	for i := range expect {
+		j.vanished(&expect[i])
+	}
 	return a
+}
+
+// vanished judges a setting that the shadow was asked about and that is neither
+// declared nor there any more.
+func (j *judgement) vanished(e *penumbra.Expectation) {
+	if c := (cursor{path: e.Path}); j.unexpected(&c, e) {
+		j.setting(&c, e, nil)
+	}
 }
 
 // cursor walks over the union of two sorted lists of settings.
@@ -66,21 +90,6 @@ func (c *cursor) next() bool {
 		c.actual = c.actual[1:]
 	}
 	return true
-}
-
-func expectationPath(e *penumbra.Expectation) string { return e.Path }
-func forecastPath(f *penumbra.Forecast) string       { return f.Path }
-
-// seek skips to the entry at path; it returns what is left and the entry, nil
-// if there is none.
-func seek[E any](list []E, path string, pathOf func(*E) string) ([]E, *E) {
-	for len(list) > 0 && pathOf(&list[0]) < path {
-		list = list[1:]
-	}
-	if len(list) == 0 || pathOf(&list[0]) != path {
-		return list, nil
-	}
-	return list[1:], &list[0]
 }
 
 // judgement is one assessment in the making.
@@ -149,7 +158,7 @@ func (j *judgement) verdict(c *cursor, e *penumbra.Expectation, f *penumbra.Fore
 	if c.declared && !c.t.Agrees(c.a) {
 		return j.offTemplate(c, e), 0, false
 	}
-	if e != nil && e.Support >= j.th.Support && knows(e) && !e.Contains(c.a) {
+	if j.unexpected(c, e) {
 		return penumbra.Unexpected, 0, false
 	}
 	if f == nil || !c.declared || c.t.Kind() == penumbra.UnknownKind {
@@ -165,10 +174,16 @@ func (j *judgement) offTemplate(c *cursor, e *penumbra.Expectation) penumbra.Ver
 	if applied, ok := j.resource.Applied.Find(c.path); ok && applied.Value == c.a {
 		return penumbra.Pending
 	}
-	if e != nil && e.Habit && names(e, c.a) {
+	if e != nil && names(e, c.a) {
 		return penumbra.Tolerated
 	}
 	return penumbra.Drifted
+}
+
+// unexpected reports whether a shadow that knows enough to say so did not
+// expect the actual value.
+func (j *judgement) unexpected(c *cursor, e *penumbra.Expectation) bool {
+	return e != nil && e.Support >= j.th.Support && (len(e.Values) > 0 || e.Interval != nil) && !e.Contains(c.a)
 }
 
 // canCompare reports whether the actual value can be held against what it
@@ -188,9 +203,6 @@ func canCompare(c *cursor, e *penumbra.Expectation) bool {
 }
 
 func isSecret(v penumbra.Value) bool { return v.Kind() == penumbra.SecretKind }
-
-// knows reports whether the expectation says anything at all.
-func knows(e *penumbra.Expectation) bool { return len(e.Values) > 0 || e.Interval != nil }
 
 // names reports whether the prediction set holds v itself, rather than
 // "something new".

@@ -111,7 +111,7 @@ var table = []row{
 	// What a set that holds A does not excuse.
 	{name: "A≠T, only something new is possible", template: ptr(num(1)), actual: num(2), expect: with(expecting(num(1)), novel), want: penumbra.Drifted},
 	{name: "A≠T, habit of another value, something new possible", template: ptr(num(1)), actual: num(2), expect: with(with(expecting(num(1), num(9)), habit), novel), want: penumbra.Drifted},
-	{name: "A≠T named by a wave and no habit", template: ptr(num(1)), actual: num(2), expect: expecting(num(2), num(1)), want: penumbra.Drifted},
+	{name: "A≠T, in C by a person's word", template: ptr(num(1)), actual: num(2), expect: expecting(num(2), num(1)), want: penumbra.Tolerated},
 	{name: "A≠T within the interval of a habit", template: ptr(num(1)), actual: num(7), expect: with(expecting(num(1)), func(e *penumbra.Expectation) {
 		e.Habit, e.Interval = true, &penumbra.Interval{Low: 1, High: 9}
 	}), want: penumbra.Tolerated},
@@ -128,6 +128,8 @@ var table = []row{
 	{name: "A=T, no data", template: ptr(num(1)), actual: num(1), want: penumbra.InSync},
 
 	// Absent and unknown values.
+	{name: "undeclared and gone", actual: null, expect: expecting(num(1)), want: penumbra.Unexpected},
+	{name: "undeclared and gone, as expected", actual: null, expect: expecting(null, num(1)), want: penumbra.InSync},
 	{name: "declared and not there", template: ptr(num(1)), actual: null, expect: expecting(num(1)), want: penumbra.Drifted},
 	{name: "template unknown until applied", template: ptr(penumbra.Unknown()), actual: num(2), expect: expecting(num(2)), forecast: leaving(1, 1, 1, 1, 1), want: penumbra.InSync},
 

@@ -11,29 +11,30 @@
 // T is the template's value of a setting, A the actual one, C the prediction
 // set that the shadow held before it saw A.
 //
-//		                                 A in C       A not in C
-//		A = T, or undeclared             in sync      unexpected
-//		A ≠ T                            tolerated    drifted
+//	                        A in C       A not in C
+//	A = T, or undeclared    in sync      unexpected
+//	A ≠ T                   tolerated    drifted
 //
-//	  - A template value that is known only after an apply agrees with every A.
-//	  - Tolerated needs more than a wide C: the shadow must report a habit of
-//	    automation ([penumbra.Expectation.Habit]) and name A, or a person's rule
-//	    must match. A shadow that knows little holds "something new" possible, and
-//	    one that sees a wave pass through the fleet names the next value; neither
-//	    excuses a setting that left its template.
-//	  - Unexpected rests on the shadow alone, so it needs a shadow that knows
-//	    something: below [Thresholds].Support effective days of data nothing is
-//	    unexpected. Drifted rests on the code and needs no data.
-//	  - Impending is a declared setting with A = T whose forecast passes the
-//	    threshold of a horizon.
-//	  - Pending is code that moved and was not applied: A is what was last
-//	    applied. It comes before a rule, which speaks of the world and not of the
-//	    code.
-//	  - Not checked is a resource that was never read or could not be read now,
-//	    and a setting where one side is a keyed hash and the other is not. It is
-//	    never counted as in sync.
-//	  - A resource that the code declares and that is not there is one finding
-//	    with the empty path: pending if it never was as declared, else drifted.
+// What the table leaves open:
+//
+//   - A template value that is known only after an apply agrees with every A.
+//   - Tolerated needs C to name A, or a person's rule to match: that C also
+//     holds "something new" possible excuses nothing. For a declared setting a
+//     shadow must name only the template, habits of automation and values that a
+//     person accepted; how likely a departure is belongs into the forecast.
+//   - Unexpected rests on the shadow alone, so it needs a shadow that knows
+//     something: below [Thresholds].Support effective days of data nothing is
+//     unexpected. Drifted rests on the code and needs no data.
+//   - Impending is a declared setting with A = T whose forecast passes the
+//     threshold of a horizon.
+//   - Pending is code that moved and was not applied: A is what was last
+//     applied. It comes before a rule, which speaks of the world and not of the
+//     code.
+//   - Not checked is a resource that was never read or could not be read now,
+//     and a setting where one side is a keyed hash and the other is not. It is
+//     never counted as in sync.
+//   - A resource that the code declares and that is not there is one finding
+//     with the empty path: pending if it never was as declared, else drifted.
 //
 // # A drift's life
 //
@@ -41,7 +42,7 @@
 // event that touched them, or the span between two snapshots. Findings of
 // different weight are kept apart: tolerated ones are quiet drifts of their
 // own, impending ones wait for the day they leave. What is pending, not
-// checked, or tolerated by a person's rule is no drift.
+// checked, or tolerated by a person's word is no drift.
 //
 // Time closes nothing. A finding ends when the actual value is the template's
 // again or, if undeclared, one that was expected when it opened (returned);
@@ -50,9 +51,10 @@
 // threshold (receded); when the resource ended (gone). A drift ends with its
 // last finding. A read that failed changes nothing.
 //
-// An acceptance lasts as a rule, with the value that was accepted and an
-// expiry: the event [penumbra.ActionAccept] closes what is no longer called
-// drifted, but does not by itself make a setting tolerated.
+// An acceptance lasts as a rule with the value that was accepted and an expiry,
+// or in the shadow, which then names the value. The event
+// [penumbra.ActionAccept] by itself ends only a drift on an undeclared setting
+// that is no longer unexpected; it never makes a setting tolerated.
 //
 // # Times
 //

@@ -27,7 +27,7 @@ func live(active []penumbra.Drift, r *penumbra.Resource, a penumbra.Assessment, 
 		}
 	}
 	for i := range a.Findings {
-		if !t.placed[i] && isDriftOf(&a.Findings[i]) {
+		if !t.placed[i] && belongs(&a.Findings[i]) {
 			t.place(&a.Findings[i])
 		}
 	}
@@ -40,17 +40,23 @@ func live(active []penumbra.Drift, r *penumbra.Resource, a penumbra.Assessment, 
 	return out
 }
 
-// isDriftOf reports whether a finding is part of a drift: what is pending or
-// not checked is none, and what a rule tolerates has its answer already.
-func isDriftOf(f *penumbra.Finding) bool {
+// belongs reports whether a finding is part of a drift: what is pending or not
+// checked is none, and what a person tolerates has its answer already.
+func belongs(f *penumbra.Finding) bool {
 	switch f.Verdict {
 	case penumbra.Drifted, penumbra.Unexpected, penumbra.Impending:
 		return true
 	case penumbra.Tolerated:
-		return f.Rule == ""
+		return !byWord(f)
 	default:
 		return false
 	}
+}
+
+// byWord reports whether a finding is tolerated by a person's word: a rule, or
+// a value that the shadow was told to accept, which it names without a habit.
+func byWord(f *penumbra.Finding) bool {
+	return f.Verdict == penumbra.Tolerated && (f.Rule != "" || !f.Expectation.Habit)
 }
 
 // weight sorts verdicts into those that share a drift.
@@ -172,7 +178,7 @@ func (t *turn) leavesQuiet(d *penumbra.Drift) bool {
 	}
 	left := 0
 	for _, f := range d.Findings {
-		if now, _ := t.finding(f.Path); now != nil && weigh(now.Verdict) == loud && isDriftOf(now) {
+		if now, _ := t.finding(f.Path); now != nil && weigh(now.Verdict) == loud && belongs(now) {
 			left++
 		}
 	}
@@ -233,7 +239,7 @@ func (t *turn) end(d *penumbra.Drift, f, now *penumbra.Finding) penumbra.Resolut
 	switch {
 	case now != nil && now.Verdict == penumbra.Pending:
 		return penumbra.TemplateChanged
-	case now != nil && now.Rule != "":
+	case now != nil && byWord(now):
 		return penumbra.Accepted
 	case f.Declared && !declared:
 		return penumbra.TemplateChanged
@@ -242,9 +248,6 @@ func (t *turn) end(d *penumbra.Drift, f, now *penumbra.Finding) penumbra.Resolut
 	case template.Value.Agrees(actual):
 		return t.endOnTemplate(f, now, template.Value)
 	case now != nil && now.Verdict == penumbra.Tolerated && f.Verdict != penumbra.Tolerated:
-		if t.accepted(d, f.Path) {
-			return penumbra.Accepted
-		}
 		return penumbra.Habitual
 	default:
 		return ""
@@ -254,7 +257,7 @@ func (t *turn) end(d *penumbra.Drift, f, now *penumbra.Finding) penumbra.Resolut
 // endAbsent ends the finding on a resource that was not there.
 func (t *turn) endAbsent(now *penumbra.Finding) penumbra.Resolution {
 	switch {
-	case now != nil && now.Rule != "":
+	case now != nil && byWord(now):
 		return penumbra.Accepted
 	case now != nil:
 		return ""
