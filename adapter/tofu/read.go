@@ -1,0 +1,102 @@
+package tofu
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// Read returns a template and a snapshot of each resource instance of the
+// stack, see [ReadPlan] for what stands for what. Nothing in the working
+// directory is written and no lock is taken, so it needs none.
+//
+// A resource that could not be read comes as a snapshot with the reason, and
+// so do those that were not reached because of it. If none could be read the
+// error is returned: Unavailable for providers and backends, Invalid with file
+// and line for code, Missing for a tool or a folder without `tofu init`.
+func (w *Workspace) Read(ctx context.Context) ([]penumbra.Observation, error) {
+	at := w.config.Now()
+	known, err := w.schemas(ctx)
+	if err != nil {
+		return nil, err
+	}
+	temp, err := os.MkdirTemp(w.data, "read-")
+	if err != nil {
+		return nil, &penumbra.Error{Kind: penumbra.Full, What: "make a folder for a plan", Err: err, Remedy: "make room in the data folder"}
+	}
+	defer os.RemoveAll(temp)
+	found, err := w.readPlan(ctx, filepath.Join(temp, "plan"), known)
+	if err != nil {
+		return nil, err
+	}
+	return found.observations(reading{w.config.Stack, at}), nil
+}
+
+// readPlan plans the code as it is and reads the plan.
+func (w *Workspace) readPlan(ctx context.Context, file string, known shapes, more ...string) (*plan, error) {
+	what := "read stack " + w.config.Stack
+	out, failed := w.run(ctx, append(w.planFlags(file), more...)...)
+	var happened events
+	if failed != nil {
+		happened = parseEvents(out.stdout.Bytes())
+		if ctx.Err() != nil || len(happened.refreshed) == 0 || !exists(file) {
+			return nil, w.failure(what, out, failed)
+		}
+	}
+	found, err := w.show(ctx, file, what, known, failed != nil)
+	if err != nil {
+		return nil, err
+	}
+	if failed != nil {
+		found.markUnread(happened)
+	}
+	return found, nil
+}
+
+// markUnread marks what a plan that failed did not read: the resources that an
+// error names, and those that were not reached because of one.
+func (p *plan) markUnread(happened events) {
+	reasons := happened.reasons()
+	rest := "not reached"
+	if len(happened.errors) > 0 {
+		rest += " because another read failed: " + sentence(happened.errors[0])
+	}
+	for _, i := range p.order {
+		switch reason := reasons[i.address]; {
+		case happened.refreshed[i.address]:
+		case reason != "":
+			i.notChecked = reason
+		case i.exists:
+			i.notChecked = rest
+		}
+	}
+}
+
+// show decodes a plan file through `show -json`, while it is being printed.
+func (w *Workspace) show(ctx context.Context, file, what string, known shapes, partial bool) (*plan, error) {
+	pr, pw := io.Pipe()
+	out := &output{}
+	done := make(chan error, 1)
+	go func() {
+		err := w.runIn(ctx, w.dir, out, pw, "show", "-json", file)
+		pw.Close()
+		done <- err
+	}()
+	found, err := decodePlan(pr, what, w.config.Key, known, partial)
+	// A command whose output nobody takes would never end.
+	_, _ = io.Copy(io.Discard, pr)
+	if failed := <-done; failed != nil {
+		return nil, w.failure(what, out, failed)
+	}
+	return found, err
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return !errors.Is(err, fs.ErrNotExist)
+}

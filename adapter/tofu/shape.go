@@ -1,0 +1,147 @@
+package tofu
+
+import (
+	"encoding/json"
+
+	tfjson "github.com/hashicorp/terraform-json"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// shape is what of a provider's schema matters for reading: which places are
+// sets and which are sensitive. A nil shape is neither, all the way down.
+type shape struct {
+	Set       bool              `json:"set,omitempty"`
+	Sensitive bool              `json:"sensitive,omitempty"`
+	Elem      *shape            `json:"elem,omitempty"`
+	Fields    map[string]*shape `json:"fields,omitempty"`
+}
+
+// shapes maps a resource's type to its shape. Types without sets and sensitive
+// places are in it with nil, so that a type that is not in it is a new one.
+type shapes map[string]*shape
+
+// field returns the shape below an attribute of an object or a key of a map.
+func (s *shape) field(name string) *shape {
+	if s == nil {
+		return nil
+	}
+	if s.Fields != nil {
+		return s.Fields[name]
+	}
+	return s.Elem
+}
+
+func (s *shape) elem() *shape {
+	if s == nil {
+		return nil
+	}
+	return s.Elem
+}
+
+func (s *shape) hasSensitive() bool {
+	if s == nil {
+		return false
+	}
+	if s.Sensitive || s.Elem.hasSensitive() {
+		return true
+	}
+	for _, f := range s.Fields {
+		if f.hasSensitive() {
+			return true
+		}
+	}
+	return false
+}
+
+// orNil drops a shape that says nothing: most of a large provider's do.
+func (s *shape) orNil() *shape {
+	if !s.Set && !s.Sensitive && s.Elem == nil && len(s.Fields) == 0 {
+		return nil
+	}
+	return s
+}
+
+func (s *shape) put(name string, field *shape) {
+	if field == nil {
+		return
+	}
+	if s.Fields == nil {
+		s.Fields = make(map[string]*shape)
+	}
+	s.Fields[name] = field
+}
+
+// parseShapes reads the output of `providers schema -json`.
+func parseShapes(data []byte) (shapes, error) {
+	var schemas tfjson.ProviderSchemas
+	if err := json.Unmarshal(data, &schemas); err != nil {
+		return nil, err
+	}
+	out := make(shapes)
+	for _, provider := range schemas.Schemas {
+		for typ, schema := range provider.ResourceSchemas {
+			out[typ] = blockShape(schema.Block).orNil()
+		}
+	}
+	return out, nil
+}
+
+func blockShape(block *tfjson.SchemaBlock) *shape {
+	s := &shape{}
+	if block == nil {
+		return s
+	}
+	for name, attribute := range block.Attributes {
+		s.put(name, attributeShape(attribute))
+	}
+	for name, nested := range block.NestedBlocks {
+		s.put(name, nest(nested.NestingMode, blockShape(nested.Block)))
+	}
+	return s
+}
+
+func attributeShape(a *tfjson.SchemaAttribute) *shape {
+	s := &shape{}
+	if a.AttributeNestedType != nil {
+		object := &shape{}
+		for name, attribute := range a.AttributeNestedType.Attributes {
+			object.put(name, attributeShape(attribute))
+		}
+		if nested := nest(a.AttributeNestedType.NestingMode, object); nested != nil {
+			s = nested
+		}
+	} else if of := typeShape(a.AttributeType); of != nil {
+		s = of
+	}
+	s.Sensitive = s.Sensitive || a.Sensitive || a.WriteOnly
+	return s.orNil()
+}
+
+func nest(mode tfjson.SchemaNestingMode, object *shape) *shape {
+	switch mode {
+	case tfjson.SchemaNestingModeSet:
+		return &shape{Set: true, Elem: object.orNil()}
+	case tfjson.SchemaNestingModeList, tfjson.SchemaNestingModeMap:
+		return (&shape{Elem: object.orNil()}).orNil()
+	default:
+		return object.orNil()
+	}
+}
+
+func typeShape(t cty.Type) *shape {
+	switch {
+	case t == cty.NilType:
+		return nil
+	case t.IsSetType():
+		return &shape{Set: true, Elem: typeShape(t.ElementType())}
+	case t.IsListType(), t.IsMapType():
+		return (&shape{Elem: typeShape(t.ElementType())}).orNil()
+	case t.IsObjectType():
+		s := &shape{}
+		for name, of := range t.AttributeTypes() {
+			s.put(name, typeShape(of))
+		}
+		return s.orNil()
+	}
+	return nil
+}
