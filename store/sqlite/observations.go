@@ -1,0 +1,445 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// known is what the writer remembers of rows that are stored already. Rows of
+// these tables never change, so that it stays right whoever else writes.
+type known struct {
+	resources map[penumbra.Address]int64
+	contents  map[[32]byte]int64 // by the digest of the body
+}
+
+// maxKnown bounds each table; a full one starts anew, at the price of a
+// content that is stored once more.
+const maxKnown = 1 << 17
+
+// record is an observation as it is stored.
+type record struct {
+	identity  penumbra.ObservationID
+	time      int64
+	seen      sql.NullInt64
+	kind      penumbra.ObservationKind
+	address   penumbra.Address
+	digest    [32]byte // of body
+	body, own []byte
+}
+
+// Append stores observations, see [storetest.Observations]. An observation
+// that cannot be used, see [penumbra.Observation.Check], or whose time is not
+// between the years 1678 and 2262 is an error of kind Invalid.
+func (s *Store) Append(ctx context.Context, observations []penumbra.Observation) ([]penumbra.Observation, error) {
+	records := make([]record, len(observations))
+	for i := range observations {
+		if err := records[i].set(&observations[i]); err != nil {
+			return nil, &penumbra.Error{Kind: penumbra.Invalid, Err: err,
+				What: fmt.Sprintf("append observation %d, of %q, to store %s", i+1, observations[i].Resource, s.path)}
+		}
+	}
+	var added []int
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.write(ctx, "append observations", func(tx *sql.Tx) (err error) {
+		added, err = s.insert(ctx, tx, records)
+		return err
+	})
+	if err != nil {
+		s.known = known{} // it may name rows that were rolled back
+		return nil, err
+	}
+	out := make([]penumbra.Observation, len(added))
+	for i, at := range added {
+		out[i] = observations[at]
+	}
+	return out, nil
+}
+
+var (
+	minTime = time.Unix(0, math.MinInt64)
+	maxTime = time.Unix(0, math.MaxInt64)
+)
+
+// set fills a record from an observation.
+func (r *record) set(o *penumbra.Observation) (err error) {
+	if err := o.Check(); err != nil {
+		return err
+	}
+	if o.Time.Before(minTime) || o.Time.After(maxTime) {
+		return fmt.Errorf("time %v is not between the years 1678 and 2262", o.Time)
+	}
+	*r = record{identity: o.Identity(), time: o.Time.UnixNano(), kind: o.Kind, address: o.Resource}
+	r.seen = optional(o.Seen)
+	if r.body, err = encMode.Marshal(toContent(o)); err != nil {
+		return err
+	}
+	r.digest = sha256.Sum256(r.body)
+	r.own, err = toOwn(o)
+	return err
+}
+
+// insert stores the records that are not stored yet and returns their indexes.
+func (s *Store) insert(ctx context.Context, tx *sql.Tx, records []record) ([]int, error) {
+	added, err := missing(ctx, tx, records)
+	if err != nil || len(added) == 0 {
+		return nil, err
+	}
+	resources := &bulk{tx: tx, into: "resources (id, address, stack)", width: 3}
+	contents := &bulk{tx: tx, into: "contents (id, body)", width: 2}
+	rows := &bulk{tx: tx, into: "observations (identity, time, seen, kind, resource, content, own)", width: 7}
+	lastResource, lastContent, err := lastIDs(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range added {
+		r := &records[i]
+		resource, found, err := s.known.resource(ctx, tx, r.address)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			lastResource++
+			resource = lastResource
+			remember(&s.known.resources, r.address, resource)
+			if err := resources.add(ctx, resource, string(r.address), r.address.Stack()); err != nil {
+				return nil, err
+			}
+		}
+		content, found := s.known.contents[r.digest]
+		if !found {
+			lastContent++
+			content = lastContent
+			remember(&s.known.contents, r.digest, content)
+			if err := contents.add(ctx, content, r.body); err != nil {
+				return nil, err
+			}
+		}
+		if err := rows.add(ctx, r.identity[:], r.time, r.seen, int64(r.kind), resource, content, r.own); err != nil {
+			return nil, err
+		}
+	}
+	for _, b := range []*bulk{resources, contents, rows} {
+		if err := b.flush(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return added, nil
+}
+
+// missing returns the indexes of the records whose identity is not stored yet,
+// the first of each identity only.
+func missing(ctx context.Context, tx *sql.Tx, records []record) ([]int, error) {
+	stored := make(map[penumbra.ObservationID]bool, len(records))
+	for chunk := range slices.Chunk(records, 500) {
+		args := make([]any, len(chunk))
+		for i := range chunk {
+			args[i] = chunk[i].identity[:]
+		}
+		rows, err := tx.QueryContext(ctx, "SELECT identity FROM observations WHERE identity IN "+tuple(len(chunk)), args...)
+		if err != nil {
+			return nil, err
+		}
+		var id sql.RawBytes
+		for rows.Next() {
+			if err := rows.Scan(&id); err != nil {
+				_ = rows.Close()
+				return nil, err
+			}
+			stored[penumbra.ObservationID(id)] = true
+		}
+		if err := rows.Close(); err != nil {
+			return nil, err
+		}
+		if err := rows.Err(); err != nil {
+			return nil, err
+		}
+	}
+	var added []int
+	for i := range records {
+		if id := records[i].identity; !stored[id] {
+			stored[id] = true
+			added = append(added, i)
+		}
+	}
+	return added, nil
+}
+
+func lastIDs(ctx context.Context, tx *sql.Tx) (resource, content int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT (SELECT coalesce(max(id), 0) FROM resources), (SELECT coalesce(max(id), 0) FROM contents)`).Scan(&resource, &content)
+	return resource, content, err
+}
+
+// resource returns the row of an address; found is false if it has none yet.
+func (k *known) resource(ctx context.Context, tx *sql.Tx, a penumbra.Address) (id int64, found bool, err error) {
+	if id, found := k.resources[a]; found {
+		return id, true, nil
+	}
+	err = tx.QueryRowContext(ctx, `SELECT id FROM resources WHERE address = ?`, string(a)).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	remember(&k.resources, a, id)
+	return id, true, nil
+}
+
+func remember[K comparable](m *map[K]int64, key K, id int64) {
+	if *m == nil || len(*m) >= maxKnown {
+		*m = make(map[K]int64)
+	}
+	(*m)[key] = id
+}
+
+// bulk inserts rows many at a time: most of the cost of a row is the call.
+type bulk struct {
+	tx    *sql.Tx
+	into  string // the table and its columns
+	width int
+	args  []any
+	full  *sql.Stmt // of rowsPerInsert rows
+}
+
+const rowsPerInsert = 64
+
+func (b *bulk) add(ctx context.Context, values ...any) error {
+	b.args = append(b.args, values...)
+	if len(b.args) < rowsPerInsert*b.width {
+		return nil
+	}
+	if b.full == nil {
+		var err error
+		if b.full, err = b.tx.PrepareContext(ctx, b.statement(rowsPerInsert)); err != nil {
+			return err
+		}
+	}
+	_, err := b.full.ExecContext(ctx, b.args...)
+	b.args = b.args[:0]
+	return err
+}
+
+// flush inserts the rows that are left.
+func (b *bulk) flush(ctx context.Context) error {
+	if len(b.args) == 0 {
+		return nil
+	}
+	_, err := b.tx.ExecContext(ctx, b.statement(len(b.args)/b.width), b.args...)
+	return err
+}
+
+func (b *bulk) statement(rows int) string {
+	// Without FAIL, SQLite would journal each statement to be able to undo it
+	// alone; what fails here rolls the transaction back anyway.
+	return "INSERT OR FAIL INTO " + b.into + " VALUES " + strings.TrimSuffix(strings.Repeat(tuple(b.width)+",", rows), ",")
+}
+
+// tuple returns "(?,?,?)" with n marks.
+func tuple(n int) string {
+	return "(" + strings.TrimSuffix(strings.Repeat("?,", n), ",") + ")"
+}
+
+// Observations yields the selected observations, read from the database while
+// the caller goes on: memory does not grow with their number. Observations
+// appended meanwhile are not among them.
+func (s *Store) Observations(ctx context.Context, q penumbra.ObservationQuery) iter.Seq2[penumbra.Observation, error] {
+	return func(yield func(penumbra.Observation, error) bool) {
+		statement, args := selection(q)
+		rows, err := s.reader.QueryContext(ctx, statement, args...)
+		if err != nil {
+			yield(penumbra.Observation{}, s.fault("read observations", err))
+			return
+		}
+		defer rows.Close()
+		read := reading{contents: make(map[int64]*sharedContent)}
+		for rows.Next() {
+			o, err := read.row(rows)
+			if err != nil {
+				yield(penumbra.Observation{}, s.fault("read observations", err))
+				return
+			}
+			if !yield(o, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(penumbra.Observation{}, s.fault("read observations", err))
+		}
+	}
+}
+
+// selection returns the statement that selects what q asks for. The join is a
+// CROSS JOIN so that SQLite walks the observations in their order.
+func selection(q penumbra.ObservationQuery) (string, []any) {
+	var where []string
+	var args []any
+	add := func(condition string, values ...any) {
+		where = append(where, condition)
+		args = append(args, values...)
+	}
+	if q.Resource != "" {
+		add("o.resource = (SELECT id FROM resources WHERE address = ?)", string(q.Resource))
+	}
+	if q.Stack != "" {
+		add("o.resource IN (SELECT id FROM resources WHERE stack = ?)", q.Stack)
+	}
+	if len(q.Kinds) > 0 {
+		kinds := make([]any, len(q.Kinds))
+		for i, k := range q.Kinds {
+			kinds[i] = int64(k)
+		}
+		add("o.kind IN "+tuple(len(kinds)), kinds...)
+	}
+	if !q.From.IsZero() {
+		add("o.time >= ?", nanos(q.From))
+	}
+	if !q.To.IsZero() {
+		add("o.time < ?", nanos(q.To))
+	}
+	if q.After > 0 {
+		add("o.seq > ?", q.After)
+	}
+	chosen := "observations o"
+	if len(where) > 0 {
+		chosen += " WHERE " + strings.Join(where, " AND ")
+	}
+	if q.Latest > 0 {
+		chosen = "SELECT * FROM " + chosen + " ORDER BY o.time DESC, o.identity DESC LIMIT ?"
+		args = append(args, q.Latest)
+	} else {
+		chosen = "SELECT * FROM " + chosen
+	}
+	return "SELECT o.time, o.seen, o.kind, r.address, o.content, c.body, o.own FROM (" + chosen + ") o" +
+		" CROSS JOIN resources r ON r.id = o.resource CROSS JOIN contents c ON c.id = o.content" +
+		" ORDER BY o.time, o.identity", args
+}
+
+// nanos returns a time as it is stored; one that cannot be, as the nearest
+// that can.
+func nanos(t time.Time) int64 {
+	switch {
+	case t.Before(minTime):
+		return math.MinInt64
+	case t.After(maxTime):
+		return math.MaxInt64
+	default:
+		return t.UnixNano()
+	}
+}
+
+// optional returns a time that may be zero as it is stored.
+func optional(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: nanos(t), Valid: !t.IsZero()}
+}
+
+func fromOptional(n sql.NullInt64) time.Time {
+	if !n.Valid {
+		return time.Time{}
+	}
+	return time.Unix(0, n.Int64).UTC()
+}
+
+// reading is the state of one iteration: contents that were decoded already
+// share their settings.
+type reading struct {
+	contents map[int64]*sharedContent
+}
+
+type sharedContent struct {
+	content
+	settings, applied penumbra.Settings
+}
+
+// maxShared bounds the contents that an iteration remembers.
+const maxShared = 1 << 13
+
+func (r *reading) row(rows *sql.Rows) (penumbra.Observation, error) {
+	var (
+		o           penumbra.Observation
+		at, content int64
+		seen        sql.NullInt64
+		address     string
+		body, data  sql.RawBytes
+	)
+	if err := rows.Scan(&at, &seen, &o.Kind, &address, &content, &body, &data); err != nil {
+		return o, err
+	}
+	o.Time, o.Resource = time.Unix(0, at).UTC(), penumbra.Address(address)
+	o.Seen = fromOptional(seen)
+	c, found := r.contents[content]
+	if !found {
+		c = new(sharedContent)
+		if err := decode(body, &c.content); err != nil {
+			return o, err
+		}
+		c.settings, c.applied = fromSettings(c.Settings), fromSettings(c.Applied)
+		c.Settings, c.Applied = nil, nil
+		if len(r.contents) >= maxShared {
+			clear(r.contents)
+		}
+		r.contents[content] = c
+	}
+	c.fill(&o)
+	o.Settings, o.Applied = c.settings, c.applied
+	if len(data) > 0 {
+		var w own
+		if err := decode(data, &w); err != nil {
+			return o, err
+		}
+		w.fill(&o)
+	}
+	return o, nil
+}
+
+// Sequence returns the number of the observation stored last, 0 if none.
+func (s *Store) Sequence(ctx context.Context) (n int64, err error) {
+	err = s.reader.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM observations`).Scan(&n)
+	if err != nil {
+		return 0, s.fault("read sequence", err)
+	}
+	return n, nil
+}
+
+// Quarantine keeps lines that could not be read, each of them once.
+func (s *Store) Quarantine(ctx context.Context, lines []penumbra.BadLine) error {
+	return s.write(ctx, "quarantine lines", func(tx *sql.Tx) error {
+		for _, line := range lines {
+			body, err := encMode.Marshal(line)
+			if err != nil {
+				return err
+			}
+			again := line
+			again.Seen = time.Time{}
+			identity, err := encMode.Marshal(again)
+			if err != nil {
+				return err
+			}
+			digest := sha256.Sum256(identity)
+			if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO quarantine (digest, body) VALUES (?, ?)`, digest[:], body); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Counts returns the numbers of observations and of quarantined lines.
+func (s *Store) Counts(ctx context.Context) (observations, quarantined int64, err error) {
+	// Sequence numbers have no gaps; counting rows would read them all.
+	err = s.reader.QueryRowContext(ctx, `SELECT (SELECT coalesce(max(seq), 0) FROM observations), (SELECT count(*) FROM quarantine)`).Scan(&observations, &quarantined)
+	if err != nil {
+		return 0, 0, s.fault("count", err)
+	}
+	return observations, quarantined, nil
+}

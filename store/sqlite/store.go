@@ -1,0 +1,192 @@
+// Package sqlite keeps everything Penumbra knows in one SQLite file: the
+// embedded store, for one daemon and a few readers on one machine.
+//
+// # Guarantees
+//
+// What a method acknowledged survives a crash of the process and of the
+// machine: the write-ahead log is synced before a transaction returns
+// (synchronous=FULL). A transaction that fails leaves nothing behind. There is
+// one writer at a time; readers, of other processes too, never wait for it.
+// The file can be read and written by its owner only.
+//
+// # Layout
+//
+// An observation is a row of when and of which resource, and a content: what
+// it says. Equal contents that follow each other are stored once, and so is
+// each resource's address. Everything else is a CBOR document beside the
+// columns that it is found by.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/storetest"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Store is an open database. Its methods may be called at the same time.
+type Store struct {
+	path   string
+	writer *sql.DB // one connection
+	reader *sql.DB
+
+	// mu is held while a transaction appends observations: it guards known.
+	mu    sync.Mutex
+	known known
+}
+
+var _ storetest.Store = (*Store)(nil)
+
+// Option changes how a store is opened.
+type Option func(*options)
+
+type options struct{ wait time.Duration }
+
+// WithWait sets how long a write waits for another process that is writing,
+// before it fails with an error of kind Locked. It is 10 seconds otherwise.
+func WithWait(d time.Duration) Option { return func(o *options) { o.wait = d } }
+
+// Open opens the database at path, and makes it and its folder if they are not
+// there. It returns an error of kind Damaged if the file is no database, of
+// kind Refused if a newer Penumbra made it, and of kind Locked if another
+// process holds it for longer than the wait.
+func Open(path string, opts ...Option) (*Store, error) {
+	o := options{wait: 10 * time.Second}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	s := &Store{path: path}
+	if err := create(path); err != nil {
+		return nil, s.fault("open", err)
+	}
+	var err error
+	if s.writer, err = sql.Open("sqlite", dsn(path, o.wait, "journal_mode(WAL)", "synchronous(FULL)")); err != nil {
+		return nil, s.fault("open", err)
+	}
+	s.writer.SetMaxOpenConns(1)
+	if s.reader, err = sql.Open("sqlite", dsn(path, o.wait, "query_only(1)")); err != nil {
+		return nil, errors.Join(s.fault("open", err), s.Close())
+	}
+	// Reads may nest, one inside the other's iteration: a bound would let them
+	// wait for each other for ever.
+	s.reader.SetMaxIdleConns(4)
+	if err := s.migrate(context.Background()); err != nil {
+		_ = s.Close()
+		return nil, s.fault("open", err)
+	}
+	return s, nil
+}
+
+// create makes the folder and the file for their owner only, before SQLite
+// would make them for everybody. Its log files take the file's mode.
+func create(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func dsn(path string, wait time.Duration, pragmas ...string) string {
+	q := url.Values{"_txlock": {"immediate"}}
+	q.Add("_pragma", "busy_timeout("+strconv.FormatInt(wait.Milliseconds(), 10)+")")
+	for _, p := range pragmas {
+		q.Add("_pragma", p)
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+}
+
+// Close closes the database.
+func (s *Store) Close() error {
+	var err error
+	for _, db := range []*sql.DB{s.reader, s.writer} {
+		if db != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}
+	if err != nil {
+		return s.fault("close", err)
+	}
+	return nil
+}
+
+// migrate brings the schema up to date. Two processes may do so at once: the
+// one that comes second fails on what the first has made, and looks again.
+func (s *Store) migrate(ctx context.Context) error {
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, s.writer, folder)
+	if err != nil {
+		return err
+	}
+	sources := p.ListSources()
+	target := sources[len(sources)-1].Version
+	current, err := s.version(ctx)
+	if err == nil && current < target {
+		if _, upErr := p.Up(ctx); upErr != nil {
+			if current, err = s.version(ctx); err == nil && current < target {
+				return upErr
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if current > target {
+		return &penumbra.Error{
+			Kind:   penumbra.Refused,
+			What:   fmt.Sprintf("open %s: its schema has version %d, and this program knows up to %d", s.path, current, target),
+			Remedy: "run the newer version of Penumbra that made it",
+		}
+	}
+	return nil
+}
+
+// version returns the schema's version, 0 of an empty database.
+func (s *Store) version(ctx context.Context) (v int64, err error) {
+	var tables int
+	if err := s.writer.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'`).Scan(&tables); err != nil || tables == 0 {
+		return 0, err
+	}
+	err = s.writer.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version`).Scan(&v)
+	return v, err
+}
+
+// write runs do in a transaction, which is rolled back if do fails.
+func (s *Store) write(ctx context.Context, what string, do func(tx *sql.Tx) error) error {
+	tx, err := s.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return s.fault(what, err)
+	}
+	if err := do(tx); err != nil {
+		// What a failed rollback leaves is rolled back when the connection
+		// closes; the first error tells more.
+		_ = tx.Rollback()
+		return s.fault(what, err)
+	}
+	if err := tx.Commit(); err != nil {
+		return s.fault(what, err)
+	}
+	return nil
+}
