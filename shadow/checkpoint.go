@@ -112,7 +112,8 @@ func (c *codec) state(s *state, shipped map[string]float64) {
 
 func (c *codec) pool(p *pool) {
 	c.int(&p.at)
-	for _, x := range [...]*float64{&p.members, &p.exposure, &p.changes, &p.leaves, &p.surge, &p.flight} {
+	c.int(&p.swept)
+	for _, x := range [...]*float64{&p.members, &p.exposure, &p.changes, &p.sweeps, &p.leaves, &p.surge, &p.flight} {
 		c.float(x)
 	}
 }
@@ -151,14 +152,17 @@ func (c *codec) classes(s *state, shipped map[string]float64) []*class {
 		c.pool(&k.pool)
 		c.float(&k.away)
 		c.arrival(&k.arrival)
-		c.value(&k.latest)
-		c.value(&k.gone)
+		for _, a := range [...]*arrived{&k.latest, &k.before, &k.gone} {
+			c.value(&a.value)
+			c.int(&a.time)
+		}
 		slice(c, &k.values, func(v *tally) {
 			c.value(&v.value)
 			c.float(&v.holders)
 			c.float(&v.arrivals)
 			c.float(&v.flights)
 			c.int(&v.at)
+			c.int(&v.since)
 		})
 		slice(c, &k.recent, func(m *moving) {
 			c.int(&m.time)

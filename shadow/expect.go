@@ -177,38 +177,30 @@ func (q *question) expectDeclared(e *penumbra.Expectation, template penumbra.Val
 		e.Values = q.single(template, 1)
 	}
 	if template == s.template {
-		e.Values = withAccepted(e.Values, h.accepted, s.actual)
+		addAccepted(e, h.accepted, s.actual)
 	}
 }
 
-// withAccepted adds accepted values, which always stay. The present value, if
-// it is one, has most of the mass.
-func withAccepted(values []penumbra.Candidate, accepted []penumbra.Value, present penumbra.Value) []penumbra.Candidate {
-	if len(accepted) == 0 {
-		return values
-	}
+// addAccepted adds accepted values to the set, which always stay. The present
+// value, if it is one of them, has most of the mass.
+func addAccepted(e *penumbra.Expectation, accepted []penumbra.Value, present penumbra.Value) {
 	const other = 0.05 // of the mass, for all that the present value is not
 	for _, v := range accepted {
-		if slices.ContainsFunc(values, func(c penumbra.Candidate) bool { return c.Value == v }) {
+		if slices.ContainsFunc(e.Values, func(c penumbra.Candidate) bool { return c.Value == v }) {
 			continue
 		}
 		share := other / float64(len(accepted))
 		if v == present {
 			share = 1 - other
 		}
-		var sum float64
-		for _, c := range values {
-			sum += c.Probability
+		e.Values = slices.Clone(e.Values)
+		for i := range e.Values {
+			e.Values[i].Probability *= 1 - share
 		}
-		out := make([]penumbra.Candidate, 0, len(values)+1)
-		for _, c := range values {
-			c.Probability *= (1 - share) / max(1, sum)
-			out = append(out, c)
-		}
-		values = append(out, penumbra.Candidate{Value: v, Probability: share})
+		e.NovelProbability *= 1 - share
+		e.Values = append(e.Values, penumbra.Candidate{Value: v, Probability: share})
 	}
-	sortCandidates(values)
-	return values
+	sortCandidates(e.Values)
 }
 
 // expectHabit sets what a habit of automation makes of the set, if there is
@@ -255,7 +247,7 @@ func (q *question) expectUndeclared(e *penumbra.Expectation, c *class, s *settin
 	e.NovelProbability = rest
 	e.Values, e.Novel = cut(values, rest, q.confidence)
 	if s.history != nil {
-		e.Values = withAccepted(e.Values, s.history.accepted, current)
+		addAccepted(e, s.history.accepted, current)
 	}
 	if x != nil {
 		e.Novel = false

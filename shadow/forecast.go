@@ -184,7 +184,7 @@ func (c *class) flightTo(current penumbra.Value, at int64) (penumbra.Value, bool
 	best, most := penumbra.Value{}, 0.05
 	for _, x := range c.values {
 		x.advance(at)
-		if x.value != current && (x.flights > most || x.flights == most && x.value == c.gone) {
+		if x.value != current && (x.flights > most || x.flights == most && compareValues(x.value, best) > 0) {
 			best, most = x.value, x.flights
 		}
 	}
@@ -238,13 +238,13 @@ func (q *question) reason(c *class, s *setting, o *outlook) string {
 	}
 	peers := max(0, int(math.Round(c.members))-1)
 	if k := c.movers(q.at, number, true); o.leaves && k >= 2 && o.leave.wave > 0 {
-		return fmt.Sprintf("%d of %d peers left their template in the last 7 days, last to %s", k, max(k, peers), short(c.gone))
+		return fmt.Sprintf("%d of %d peers left their template in the last 7 days, last to %s", k, max(k, peers), short(c.gone.value))
 	}
 	if own >= 2 {
 		return "left " + times(own, own == maxLeft) + " in 30 days"
 	}
 	if k := c.movers(q.at, number, false); o.changes && k >= 2 && o.change.wave > 0 {
-		return fmt.Sprintf("%d of %d peers changed in the last 7 days, last to %s", k, max(k, peers), short(c.latest))
+		return fmt.Sprintf("%d of %d peers changed in the last 7 days, last to %s", k, max(k, peers), short(c.latest.value))
 	}
 	if s != nil && s.history != nil && o.changes {
 		if n := math.Round(s.sums(q.at).changes); n >= 2 {

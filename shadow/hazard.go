@@ -9,8 +9,6 @@ import (
 type hazard struct {
 	shape, days float64 // of the gamma distribution of the rate
 	wave        float64 // expected events excited by peers and siblings
-	youth       float64 // surplus rate of a new setting, fading
-	youthDays   float64
 }
 
 // survival returns the probability of no event in so many days, the gamma
@@ -23,9 +21,6 @@ func (z *hazard) survival(days float64) float64 {
 	log := -z.shape * math.Log1p(days/z.days)
 	if z.wave > 0 {
 		log -= z.wave * (1 - decay(days, waveLife))
-	}
-	if z.youth > 0 {
-		log -= z.youth * decayedDays(days, z.youthDays)
 	}
 	return math.Exp(log)
 }
@@ -42,22 +37,18 @@ func crowd(k, n float64) float64 {
 
 // changeHazard is that of normal changes. The setting may be nil.
 func (p *Pooled) changeHazard(c *class, r *resource, s *setting, at int64) hazard {
-	m := p.rates(c, at).change
+	m := p.rates(c, at).change * p.prior.FleetWeight
 	z := hazard{shape: p.prior.OwnStrength * m, days: p.prior.OwnStrength}
 	if s == nil {
 		return z
 	}
 	h := s.sums(at)
-	age := days(max(0, at-s.since))
-	z.shape += h.changes
-	z.days += decayedDays(age, ownLife)
-	if p.prior.Youth > 0 {
-		z.youth, z.youthDays = m*p.prior.Youth*decay(age, p.prior.YouthDays), p.prior.YouthDays
-	}
+	z.shape += p.prior.OwnWeight * h.changes
+	z.days += decayedDays(days(max(0, at-s.since)), ownLife)
 	if c.surge > 0.01 {
 		k := c.surge*decay(days(max(0, at-c.at)), waveLife) - h.surge
 		w := p.prior.Wave
-		if s.actual == c.latest {
+		if s.actual == c.latest.value {
 			w = p.prior.WaveDone
 		}
 		z.wave += w * crowd(k, c.members-1-k)
@@ -80,7 +71,7 @@ func (p *Pooled) leaveHazard(c *class, s *setting, at int64, explained float64) 
 	h := s.sums(at)
 	z.shape += max(0, h.leaves-explained)
 	z.days += decayedDays(days(max(0, at-s.since)), ownLife)
-	if c.flight > 0.01 && (c.gone != s.template || s.template.IsNull()) {
+	if c.flight > 0.01 && (c.gone.value != s.template || s.template.IsNull()) {
 		k := c.flight*decay(days(max(0, at-c.at)), waveLife) - h.flight
 		z.wave = p.prior.Flight * crowd(k, c.members-1-c.away)
 	}

@@ -55,7 +55,7 @@ func (p *Pooled) observeTemplate(r *resource, o *penumbra.Observation) {
 	each(r.settings, o.Settings, func(s *setting, x *penumbra.Setting) {
 		switch {
 		case x == nil || x.Value.IsNull():
-			if !s.template.IsNull() {
+			if s != nil && !s.template.IsNull() {
 				p.declare(r, s, penumbra.Null(), t)
 				r.settling = true
 			}
@@ -278,7 +278,7 @@ func (p *Pooled) depart(r *resource, s *setting, v penumbra.Value, after, t int6
 	}
 	c := s.class
 	c.away++
-	c.gone = v
+	c.gone = c.gone.later(arrived{v, t})
 	c.tally(v, t).flights++
 	c.remember(moving{t, r.number, true})
 	p.count(c, true, t)
@@ -322,7 +322,7 @@ func (r *resource) byAutomation(path string, x *excursion, end int64) bool {
 func (p *Pooled) changed(r *resource, s *setting, from, to penumbra.Value, t int64) {
 	h := s.past()
 	c := s.class
-	p.attribute(c, h, from, to, t)
+	p.attribute(c, h, to, t)
 	h.advance(t)
 	h.changes++
 	h.surge++
@@ -406,7 +406,8 @@ func (p *Pooled) accept(r *resource, s *setting, v penumbra.Value, t int64) {
 }
 
 // observeCode takes over a change of the code where nothing else is known of
-// the resource: its value is what the code says.
+// the resource: its value is what the code says. A setting that is removed
+// ends; that is no change of its value.
 func (p *Pooled) observeCode(o *penumbra.Observation) {
 	t := o.Time.Unix()
 	if o.Action == penumbra.ActionDelete {
@@ -439,7 +440,7 @@ func (p *Pooled) observeCode(o *penumbra.Observation) {
 			}
 			added = append(added, n)
 		case x == nil || x.Value.IsNull():
-			p.changed(r, s, s.actual, penumbra.Null(), t)
+			s.class.release(s.actual)
 			s.actual = penumbra.Null()
 			gone = true
 		case s.actual != x.Value:

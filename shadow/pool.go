@@ -32,6 +32,8 @@ type pool struct {
 	members  float64 // settings that live in it
 	exposure float64 // days
 	changes  float64 // to a value that is normal
+	sweeps   float64 // distinct times at which there were changes
+	swept    int64   // the last of these times
 	leaves   float64 // departures
 	surge    float64 // changes, with the wave's half-life
 	flight   float64 // departures, with the wave's half-life
@@ -50,6 +52,7 @@ func (p *pool) advance(t int64) {
 	long, wave := decay(d, longLife), decay(d, waveLife)
 	p.exposure = p.exposure*long + p.members*(1-long)*longLife/math.Ln2
 	p.changes *= long
+	p.sweeps *= long
 	p.leaves *= long
 	p.surge *= wave
 	p.flight *= wave
@@ -75,6 +78,10 @@ func (p *pool) count(departure bool, t int64) {
 		return
 	}
 	p.changes += decay(late, longLife)
+	if t != p.swept {
+		p.sweeps += decay(late, longLife)
+		p.swept = t
+	}
 	p.surge += decay(late, waveLife)
 }
 
@@ -91,8 +98,10 @@ type memo struct {
 	rates   rates
 }
 
-// rates are expected numbers of events a day.
-type rates struct{ change, leave float64 }
+// rates are expected numbers of events a day. thin is how many independent
+// occasions there are to a change: one commit that sweeps over a thousand
+// settings says as much of what comes as one change does.
+type rates struct{ change, leave, thin float64 }
 
 type classKey struct{ kind, path string }
 
@@ -108,8 +117,24 @@ type class struct {
 	values  []tally  // values that members have or had, at most maxTallies
 	recent  []moving // the last changes and departures, oldest first
 	steps   *steps   // sizes of numeric changes, nil until there is one
-	latest  penumbra.Value
-	gone    penumbra.Value // the value last departed to
+	latest  arrived  // the value last changed to
+	before  arrived  // the same as of before the moment of latest
+	gone    arrived  // the value last departed to
+}
+
+// arrived is the value that a member went to, and when.
+type arrived struct {
+	value penumbra.Value
+	time  int64
+}
+
+// later returns the later of two; of one moment, the greater value, so that
+// the order of peers does not matter.
+func (a arrived) later(b arrived) arrived {
+	if b.time > a.time || b.time == a.time && compareValues(b.value, a.value) > 0 {
+		return b
+	}
+	return a
 }
 
 // moving is one recent change of a member.
@@ -181,6 +206,9 @@ func (p *Pooled) count(c *class, departure bool, t int64) {
 	p.version++
 }
 
+// sweepStrength is how many changes the parent's dispersion is worth.
+const sweepStrength = 3
+
 // shrunk returns the rates of a pool drawn to a parent's with the strength,
 // the mean of a gamma posterior.
 func (g *group) shrunk(p *Pooled, at int64, strength float64, parent func() rates) rates {
@@ -190,10 +218,11 @@ func (g *group) shrunk(p *Pooled, at int64, strength float64, parent func() rate
 	q := g.pool
 	q.advance(at)
 	up := parent()
-	r := rates{
-		change: (q.changes + strength*up.change) / (q.exposure + strength),
-		leave:  (q.leaves + strength*up.leave) / (q.exposure + strength),
-	}
+	r := rates{thin: (q.sweeps + sweepStrength) / (q.changes + sweepStrength/up.thin)}
+	// Quasi-Poisson: counts and exposure alike shrink by the dispersion, so that
+	// the mean stays and its weight against the parent's falls.
+	r.change = (q.changes*r.thin + strength*up.change) / (q.exposure*r.thin + strength)
+	r.leave = (q.leaves + strength*up.leave) / (q.exposure + strength)
 	g.memo = memo{at, p.version + 1, r} // +1: the zero memo is of no version
 	return r
 }
@@ -201,7 +230,7 @@ func (g *group) shrunk(p *Pooled, at int64, strength float64, parent func() rate
 // estateRates are those of all settings.
 func (p *Pooled) estateRates(at int64) rates {
 	return p.all.shrunk(p, at, p.prior.EstateStrength, func() rates {
-		return rates{p.prior.ChangeRate, p.prior.DepartureRate}
+		return rates{p.prior.ChangeRate, p.prior.DepartureRate, 0.3}
 	})
 }
 
@@ -221,6 +250,7 @@ func (p *Pooled) rates(c *class, at int64) rates {
 		return rates{
 			change: math.Exp(w*math.Log(token.change) + (1-w)*math.Log(kind.change)),
 			leave:  math.Exp(w*math.Log(token.leave) + (1-w)*math.Log(kind.leave)),
+			thin:   math.Exp(w*math.Log(token.thin) + (1-w)*math.Log(kind.thin)),
 		}
 	})
 }

@@ -13,6 +13,10 @@ type Prior struct {
 	// path token's to its shipped rate or the estate's, ClassStrength a
 	// (type, path)'s to both of these, OwnStrength a setting's to its class.
 	TypeStrength, TokenStrength, ClassStrength, OwnStrength float64
+	// OwnWeight and FleetWeight are what a change of its own, and one of its
+	// class, is worth. Changes come in clusters, and the next cluster is what is
+	// forecast, so they are below 1.
+	OwnWeight, FleetWeight float64
 	// TokenShare is the weight of the token's rate against the type's, on a
 	// logarithmic scale, in what a class is drawn to.
 	TokenShare float64
@@ -25,9 +29,6 @@ type Prior struct {
 	// Burst is the expected number of changes of a setting caused by as many
 	// recent changes in its resource as it has settings.
 	Burst float64
-	// Youth multiplies the hazard of a new setting, YouthDays is the half-life
-	// of that surplus.
-	Youth, YouthDays float64
 	// Arrival are the shares of how a change chooses its value: the fleet's
 	// last, an earlier one of its own, another known in its class, a new one;
 	// ArrivalStrength is how many changes of a class they are worth.
@@ -47,9 +48,10 @@ func DefaultPrior() Prior {
 		ChangeRate: 0.0006, EstateStrength: 20000,
 		DepartureRate: 0.00006,
 		TypeStrength:  3000, TokenStrength: 3000, ClassStrength: 300, OwnStrength: 60,
+		OwnWeight: 0.4, FleetWeight: 0.7,
 		TokenShare: 0.7,
-		Wave:       0.5, WaveDone: 0.3, Flight: 2,
-		Burst: 0.1, Youth: 1, YouthDays: 14,
+		Wave:       0.06, WaveDone: 0.1, Flight: 2,
+		Burst:   0.1,
 		Arrival: [arrivals]float64{0.3, 0.1, 0.2, 0.4}, ArrivalStrength: 4,
 		Discount: 0.5, Concentration: 1,
 		TokenRates: tokenRates,

@@ -17,18 +17,20 @@ const (
 	arrivals
 )
 
-// arrival counts changes by how they chose their value; the counts fade by
-// number, not by time, so that a rare change is not forgotten.
+// arrival counts changes by how they chose their value; they are halved when
+// they come to maxArrivals, not by time, so that what changes rarely is not
+// forgotten.
 type arrival [arrivals]float64
 
-// fade keeps the counts worth about its inverse of changes.
-const fade = 0.02
+const maxArrivals = 200
 
 func (a *arrival) add(way int) {
-	for i := range a {
-		a[i] *= 1 - fade
-	}
 	a[way]++
+	if a.sum() > maxArrivals {
+		for i := range a {
+			a[i] /= 2
+		}
+	}
 }
 
 func (a *arrival) sum() float64 {
@@ -46,6 +48,7 @@ type tally struct {
 	arrivals float64 // normal changes to it, decayed with ownLife
 	flights  float64 // departures to it, decayed with waveLife
 	at       int64
+	since    int64 // when it was first seen to be normal, 0 if never
 }
 
 const maxTallies = 12
@@ -98,7 +101,15 @@ func (c *class) shared(v penumbra.Value) penumbra.Value {
 	return v
 }
 
-func (c *class) hold(v penumbra.Value, t int64) { c.tally(v, t).holders++ }
+// hold counts one more member that has v.
+func (c *class) hold(v penumbra.Value, t int64) *tally {
+	x := c.tally(v, t)
+	x.holders++
+	if x.since == 0 {
+		x.since = t
+	}
+	return x
+}
 
 func (c *class) release(v penumbra.Value) {
 	for i := range c.values {
@@ -110,24 +121,30 @@ func (c *class) release(v penumbra.Value) {
 
 // arrive counts a normal change to v.
 func (c *class) arrive(v penumbra.Value, t int64) {
-	x := c.tally(v, t)
-	x.holders++
-	x.arrivals++
-	c.latest = v
+	c.hold(v, t).arrivals++
+	if t > c.latest.time {
+		c.before = c.latest
+	}
+	c.latest = c.latest.later(arrived{v, t})
 }
 
 // normal reports whether the class knows v by more than departures to it.
 func (x *tally) normal() bool { return x.holders > 0 || x.arrivals > 0.01 }
 
-// attribute learns how a change from one value to another chose its value.
-func (p *Pooled) attribute(c *class, h *history, from, to penumbra.Value, t int64) {
+// attribute learns how a change chose its value, among what was known before
+// its moment: what a sweep over many settings brings is new in all of them.
+func (p *Pooled) attribute(c *class, h *history, to penumbra.Value, t int64) {
+	last := c.latest
+	if t <= last.time {
+		last = c.before
+	}
 	way := novel
 	switch {
-	case to == c.latest && !to.IsNull():
+	case to == last.value && !to.IsNull():
 		way = fleetLast
 	case slices.Contains(h.earlier, to):
 		way = ownEarlier
-	case slices.ContainsFunc(c.values, func(x tally) bool { return x.value == to && x.normal() }):
+	case slices.ContainsFunc(c.values, func(x tally) bool { return x.value == to && x.normal() && x.since < t }):
 		way = fleetKnown
 	}
 	c.arrival.add(way)
@@ -168,7 +185,7 @@ func (p *Pooled) next(out []penumbra.Candidate, c *class, h *history, current pe
 		}
 		out = append(out, penumbra.Candidate{Value: v, Probability: m})
 	}
-	give(c.latest, mass*ways[fleetLast])
+	give(c.latest.value, mass*ways[fleetLast])
 	if h != nil {
 		n := float64(len(h.earlier))
 		for i, v := range h.earlier { // the latest is the likeliest: weights fall linearly
@@ -219,9 +236,12 @@ func (p *Pooled) unseen(c *class, t int64) ([]penumbra.Candidate, float64) {
 
 func sortCandidates(out []penumbra.Candidate) {
 	slices.SortFunc(out, func(a, b penumbra.Candidate) int {
-		return cmp.Or(cmp.Compare(b.Probability, a.Probability),
-			cmp.Compare(a.Value.Kind(), b.Value.Kind()), cmp.Compare(a.Value.Text(), b.Value.Text()))
+		return cmp.Or(cmp.Compare(b.Probability, a.Probability), compareValues(a.Value, b.Value))
 	})
+}
+
+func compareValues(a, b penumbra.Value) int {
+	return cmp.Or(cmp.Compare(a.Kind(), b.Kind()), cmp.Compare(a.Text(), b.Text()))
 }
 
 // cut keeps the fewest candidates, the likeliest first, that reach the
