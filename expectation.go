@@ -82,6 +82,9 @@ type Forecast struct {
 	TimeToDrift time.Duration `json:"time_to_drift,omitempty"`
 	// Next is the value it would most likely leave for, null if unknown.
 	Next Value `json:"next"`
+	// Habit reports that the departure would be a habit's, such as a nightly
+	// job's: it would be tolerated, so it is not announced.
+	Habit bool `json:"habit,omitempty"`
 	// Reason says in a few words what moved the forecast, "" if nothing did.
 	Reason  string  `json:"reason,omitempty"`
 	Support float64 `json:"support"`
