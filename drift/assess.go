@@ -161,7 +161,7 @@ func (j *judgement) verdict(c *cursor, e *penumbra.Expectation, f *penumbra.Fore
 	if j.unexpected(c, e) {
 		return penumbra.Unexpected, 0, false
 	}
-	if f == nil || !c.declared || c.t.Kind() == penumbra.UnknownKind {
+	if f == nil || f.Habit || !c.declared || c.t.Kind() == penumbra.UnknownKind {
 		return penumbra.InSync, 0, false
 	}
 	if horizon, near = j.th.passes(f); horizon >= 0 {

@@ -145,6 +145,7 @@ var table = []row{
 	{name: "forecast far below", template: ptr(num(1)), actual: num(1), expect: expecting(num(1)), forecast: leaving(0, 0.34, 0.34, 0.34, 0.5), want: penumbra.InSync},
 	{name: "a month's forecast needs more", template: ptr(num(1)), actual: num(1), expect: expecting(num(1)), forecast: leaving(0, 0, 0, 0, 0.79), want: penumbra.InSync, hovering: true},
 	{name: "undeclared is never impending", actual: num(1), expect: expecting(num(1)), forecast: leaving(1, 1, 1, 1, 1), want: penumbra.InSync},
+	{name: "a habit is not announced", template: ptr(num(1)), actual: num(1), expect: expecting(num(1)), forecast: &penumbra.Forecast{Leave: [...]float64{1, 1, 1, 1, 1}, Habit: true}, want: penumbra.InSync},
 	{name: "ignored is never impending", template: ptr(num(1)), actual: num(1), forecast: leaving(1), rule: "svc.*.p", want: penumbra.InSync},
 	{name: "ignored never hovers", template: ptr(num(1)), actual: num(1), forecast: leaving(0.4), rule: "svc.*.p", want: penumbra.InSync},
 	{name: "unexpected before impending", template: ptr(num(1)), actual: num(1), expect: expecting(num(2)), forecast: leaving(1), want: penumbra.Unexpected},

@@ -65,15 +65,16 @@ func (t *turn) lastWithout() time.Time {
 	return r.PriorSnapshot
 }
 
-// lastEvent returns the latest event on a setting that happened later than
-// after and not later than until, nil if there is none.
+// lastEvent returns the latest event on a setting that happened between after
+// and until, nil if there is none. An event of the same time as the snapshot
+// before counts: that snapshot did not show it yet.
 func (t *turn) lastEvent(after, until time.Time, path string) *penumbra.Touch {
 	for i := range slices.Backward(t.resource.Recent) {
 		e := &t.resource.Recent[i]
 		if e.Action == penumbra.ActionAccept || e.Action == penumbra.ActionReject {
 			continue // words about a drift, not causes of one
 		}
-		if e.Time.After(after) && !e.Time.After(until) && touches(e, path) {
+		if !e.Time.Before(after) && !e.Time.After(until) && touches(e, path) {
 			return e
 		}
 	}

@@ -26,7 +26,8 @@
 //     something: below [Thresholds].Support effective days of data nothing is
 //     unexpected. Drifted rests on the code and needs no data.
 //   - Impending is a declared setting with A = T whose forecast passes the
-//     threshold of a horizon.
+//     threshold of a horizon. What a habit is about to do is not announced
+//     ([penumbra.Forecast.Habit]): it would be tolerated.
 //   - Pending is code that moved and was not applied: A is what was last
 //     applied. It comes before a rule, which speaks of the world and not of the
 //     code.
