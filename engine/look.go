@@ -33,11 +33,8 @@ func (s Stages) Look(known func(penumbra.Address) (penumbra.Resource, bool), rea
 			resources[o.Resource] = &r
 		}
 	}
-	for _, o := range s.Order(read) {
+	for _, o := range s.Order(stamped(read, at)) {
 		r := resources[o.Resource]
-		if o.Time.IsZero() || o.Time.After(at) {
-			o.Time = at
-		}
 		last := !o.Time.Before(at)
 		if o.Kind == penumbra.SnapshotKind && last && o.NotChecked == "" {
 			expected[o.Resource] = s.Shadow.Expect(withPaths(r, o.Settings), at, s.Confidence)

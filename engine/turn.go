@@ -55,17 +55,13 @@ func (t *turn) sift(context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	present := make(map[penumbra.Address]bool, len(t.read)/2)
-	for _, o := range t.read {
-		if o.Time.IsZero() || o.Time.After(t.at) {
-			o.Time = t.at
-		}
-		o.Seen = t.at
+	for _, o := range stamped(t.read, t.at) {
 		if !present[o.Resource] {
 			present[o.Resource] = true
 			t.looked = append(t.looked, o.Resource)
 		}
 		r := e.resources[o.Resource]
-		if r == nil || o.Time.Before(t.at) && r.last.IsZero() || t.isNews(r, &o) {
+		if r == nil || t.isNews(r, &o) {
 			t.news = append(t.news, o)
 		}
 	}
@@ -80,6 +76,28 @@ func (t *turn) sift(context.Context) error {
 	}
 	return nil
 }
+
+// stamped returns what one read found as of the time of the turn. An
+// observation that a source dates before its newest ones, such as the state that
+// was last applied, stays as long before.
+func stamped(read []penumbra.Observation, at time.Time) []penumbra.Observation {
+	var newest time.Time
+	for i := range read {
+		newest = later(newest, read[i].Time)
+	}
+	out := slices.Clone(read)
+	for i := range out {
+		age := min(newest.Sub(out[i].Time), day)
+		if out[i].Time.IsZero() {
+			age = 0
+		}
+		out[i].Time, out[i].Seen = at.Add(-age), at
+	}
+	return out
+}
+
+// day bounds how far back an earlier state within one read is dated.
+const day = 24 * time.Hour
 
 // isNews reports whether an observation of a known resource says something new,
 // and notes on the resource that it was looked at.

@@ -56,11 +56,19 @@ var _ storetest.Store = (*Store)(nil)
 // Option changes how a store is opened.
 type Option func(*options)
 
-type options struct{ wait time.Duration }
+type options struct {
+	wait     time.Duration
+	readOnly bool
+}
 
 // WithWait sets how long a write waits for another process that is writing,
 // before it fails with an error of kind Locked. It is 10 seconds otherwise.
 func WithWait(d time.Duration) Option { return func(o *options) { o.wait = d } }
+
+// ReadOnly opens a database that is there already and never writes: it is not
+// migrated either, so that one of another schema is refused. Every write fails
+// with an error of kind Refused.
+func ReadOnly() Option { return func(o *options) { o.readOnly = true } }
 
 // Open opens the database at path, and makes it and its folder if they are not
 // there. It returns an error of kind Damaged if the file is no database, of
@@ -72,11 +80,14 @@ func Open(path string, opts ...Option) (*Store, error) {
 		opt(&o)
 	}
 	s := &Store{path: path}
+	if o.readOnly {
+		return s, s.look(o)
+	}
 	if err := create(path); err != nil {
 		return nil, s.fault("open", err)
 	}
 	var err error
-	if s.writer, err = sql.Open("sqlite", dsn(path, o.wait, "journal_mode(WAL)", "synchronous(FULL)")); err != nil {
+	if s.writer, err = sql.Open("sqlite", dsn(path, o.wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-32768)")); err != nil {
 		return nil, s.fault("open", err)
 	}
 	s.writer.SetMaxOpenConns(1)
@@ -91,6 +102,33 @@ func Open(path string, opts ...Option) (*Store, error) {
 		return nil, s.fault("open", err)
 	}
 	return s, nil
+}
+
+// look opens the database for reading alone.
+func (s *Store) look(o options) (err error) {
+	if _, err := os.Stat(s.path); err != nil {
+		return s.fault("open", err)
+	}
+	if s.reader, err = sql.Open("sqlite", dsn(s.path, o.wait, "query_only(1)")); err != nil {
+		return s.fault("open", err)
+	}
+	s.writer = s.reader
+	p, err := s.migrations()
+	if err != nil {
+		return err
+	}
+	current, err := s.version(context.Background())
+	if err != nil {
+		return errors.Join(s.fault("open", err), s.Close())
+	}
+	if target := newest(p); current != target {
+		return errors.Join(&penumbra.Error{
+			Kind:   penumbra.Refused,
+			What:   fmt.Sprintf("open %s to read: its schema has version %d, and this program's is %d", s.path, current, target),
+			Remedy: "start the newer Penumbra of the two once, which brings it up to date",
+		}, s.Close())
+	}
+	return nil
 }
 
 // create makes the folder and the file for their owner only, before SQLite
@@ -132,16 +170,11 @@ func (s *Store) Close() error {
 // migrate brings the schema up to date. Two processes may do so at once: the
 // one that comes second fails on what the first has made, and looks again.
 func (s *Store) migrate(ctx context.Context) error {
-	folder, err := fs.Sub(migrations, "migrations")
+	p, err := s.migrations()
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, s.writer, folder)
-	if err != nil {
-		return err
-	}
-	sources := p.ListSources()
-	target := sources[len(sources)-1].Version
+	target := newest(p)
 	current, err := s.version(ctx)
 	if err == nil && current < target {
 		if _, upErr := p.Up(ctx); upErr != nil {
@@ -161,6 +194,20 @@ func (s *Store) migrate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (s *Store) migrations() (*goose.Provider, error) {
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectSQLite3, s.writer, folder)
+}
+
+// newest returns the version that all migrations together lead to.
+func newest(p *goose.Provider) int64 {
+	sources := p.ListSources()
+	return sources[len(sources)-1].Version
 }
 
 // version returns the schema's version, 0 of an empty database.

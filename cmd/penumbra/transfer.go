@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+func (a *app) ingestCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "ingest [FILE...]",
+		GroupID: "data",
+		Short:   "Take timelines in: JSON Lines, plain or gzip",
+		Long: `Takes observations in, one JSON object a line; the format is in docs/timeline.md.
+Observations may come in any order and more than once: what is there already is
+left as it is. A line that cannot be read is reported with its number and the
+reason, and kept aside; the others are taken. Without a file, or with -, standard
+input is read.`,
+		Example: `  penumbra ingest history.jsonl.gz
+  kubectl logs deploy/audit | my-converter | penumbra ingest -`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				args = []string{"-"}
+			}
+			return a.asking(cmd, func(ctx context.Context, s *service) error {
+				reports := map[string]penumbra.IngestReport{}
+				for _, name := range args {
+					report, err := a.ingest(ctx, s, name)
+					reports[name] = report
+					if err != nil {
+						return err
+					}
+					if a.output == "human" {
+						a.showIngest(name, report)
+					}
+				}
+				if a.output == "json" {
+					return a.json(reports)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func (a *app) ingest(ctx context.Context, s *service, name string) (penumbra.IngestReport, error) {
+	if name == "-" {
+		return s.Ingest(ctx, a.in, "stdin")
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return penumbra.IngestReport{}, &penumbra.Error{Kind: penumbra.Missing, What: "read a timeline", Remedy: "check the file's name", Err: err}
+	}
+	defer f.Close()
+	r, end := a.reading(filepath.Base(name), f, sizeOf(f))
+	defer end()
+	return s.Ingest(ctx, r, filepath.Base(name))
+}
+
+func (a *app) showIngest(name string, r penumbra.IngestReport) {
+	fmt.Fprintf(a.out, "%s: %d lines, %d new, %d known already, %d kept aside\n", name, r.Lines, r.Added, r.Repeated, r.Bad)
+	for _, b := range r.BadLines {
+		fmt.Fprintf(a.out, "  line %d: %s\n", b.Line, b.Reason)
+	}
+	if more := r.Bad - len(r.BadLines); more > 0 {
+		fmt.Fprintf(a.out, "  and %d more\n", more)
+	}
+}
+
+func (a *app) exportCommand() *cobra.Command {
+	var q penumbra.ObservationQuery
+	var resource, from, to, file string
+	var kinds []string
+	cmd := &cobra.Command{
+		Use:     "export",
+		GroupID: "data",
+		Short:   "Write timelines out as JSON Lines",
+		Long: `Writes observations in order of time, in the format that ingest reads. Sensitive
+values are the keyed hashes that are stored, never the values.`,
+		Example: `  penumbra export --file history.jsonl
+  penumbra export --stack shop --from 2026-03-01T00:00:00Z | gzip > shop.jsonl.gz`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q.Resource = penumbra.Address(resource)
+			var err error
+			if q.From, err = parseTime("--from", from); err != nil {
+				return err
+			}
+			if q.To, err = parseTime("--to", to); err != nil {
+				return err
+			}
+			for _, name := range kinds {
+				var k penumbra.ObservationKind
+				if err := k.UnmarshalText([]byte(name)); err != nil {
+					return &penumbra.Error{Kind: penumbra.Invalid, What: "--kind: " + err.Error()}
+				}
+				q.Kinds = append(q.Kinds, k)
+			}
+			return a.asking(cmd, func(ctx context.Context, s *service) error { return a.export(ctx, s, q, file) })
+		},
+	}
+	cmd.Flags().StringVar(&q.Stack, "stack", "", "only this stack")
+	cmd.Flags().StringVar(&resource, "resource", "", "only this resource")
+	cmd.Flags().StringVar(&from, "from", "", "happened at this time (RFC 3339) or later")
+	cmd.Flags().StringVar(&to, "to", "", "happened before this time (RFC 3339)")
+	cmd.Flags().StringSliceVar(&kinds, "kind", nil, "only these kinds: template, snapshot, event, metric")
+	cmd.Flags().StringVar(&file, "file", "", "write to this file (default: standard output)")
+	_ = cmd.RegisterFlagCompletionFunc("resource", a.completeAddresses)
+	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{"template", "snapshot", "event", "metric"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func (a *app) export(ctx context.Context, s *service, q penumbra.ObservationQuery, file string) (err error) {
+	out := a.out
+	if file != "" {
+		f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return &penumbra.Error{Kind: penumbra.Refused, What: "write the export", Remedy: "name a file that you may write", Err: err}
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		out = f
+	}
+	w := bufio.NewWriterSize(out, 1<<16)
+	n, err := s.Export(ctx, q, w)
+	if err := errors.Join(err, w.Flush()); err != nil {
+		return err
+	}
+	switch {
+	case file == "":
+	case a.output == "json":
+		return a.json(map[string]any{"file": file, "observations": n})
+	default:
+		fmt.Fprintf(a.out, "%d observations written to %s.\n", n, file)
+	}
+	return nil
+}
+
+func parseTime(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("%s %q", flag, text), Remedy: "write a time such as 2026-03-01T00:00:00Z"}
+	}
+	return t.UTC(), nil
+}
