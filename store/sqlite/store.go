@@ -87,6 +87,8 @@ func Open(path string, opts ...Option) (*Store, error) {
 		return nil, s.fault("open", err)
 	}
 	var err error
+	// The writer has 32 MiB of pages in memory: identities come in no order, so
+	// that each row touches another page of their index.
 	if s.writer, err = sql.Open("sqlite", dsn(path, o.wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-32768)")); err != nil {
 		return nil, s.fault("open", err)
 	}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ func fullDrift() penumbra.Drift {
 
 var driftTests = map[string]func(*testing.T, *opened){
 	"drifts come back as they were": func(t *testing.T, s *opened) {
+		filled(t, fullDrift())
 		want := []penumbra.Drift{fullDrift(), {ID: "d-0"}}
 		ok(t, s.SaveDrifts(bg, want))
 		ok(t, s.SaveDrifts(bg, nil))
@@ -84,8 +86,9 @@ func fullProposal() penumbra.Proposal {
 		Plan: &penumbra.Plan{Hash: "ph", Evidence: "e", File: "f", Stack: "shop", Targets: []penumbra.Address{"shop/t.a"}, Created: minute(1), Text: "~ size",
 			Changes: []penumbra.PlannedChange{{Resource: "shop/t.a", Action: penumbra.Update, ReplacePaths: []string{"size"},
 				Changes: []penumbra.PathChange{{Path: "password", Before: secret, After: penumbra.Unknown(), Unknown: true}}}}},
-		Patch: &penumbra.Patch{Stack: "shop", Files: []penumbra.FilePatch{{Path: "main.tf", Base: "b", Before: "1", After: "2", Diff: "-1\n+2\n"}}},
-		Rule:  &rule, Values: penumbra.Settings{{Path: "password", Value: secret, Sensitive: true}, {Path: "size", Value: penumbra.Unknown()}},
+		Patch:   &penumbra.Patch{Stack: "shop", Files: []penumbra.FilePatch{{Path: "main.tf", Base: "b", Before: "1", After: "2", Diff: "-1\n+2\n"}}},
+		Scratch: &penumbra.Patch{Stack: "shop", Note: "n"},
+		Rule:    &rule, Values: penumbra.Settings{{Path: "password", Value: secret, Sensitive: true}, {Path: "size", Value: penumbra.Unknown()}},
 		Undoes: "run-0", Created: minute(2),
 	}
 }
@@ -99,6 +102,7 @@ func decision(p penumbra.Proposal, id string) (penumbra.Decision, penumbra.Propo
 
 var decisionTests = map[string]func(*testing.T, *opened){
 	"proposals come back as they were": func(t *testing.T, s *opened) {
+		filled(t, fullProposal())
 		want := []penumbra.Proposal{{ID: "p-0"}, fullProposal()}
 		ok(t, s.SaveProposals(bg, want))
 		ok(t, s.SaveProposals(bg, nil))
@@ -225,6 +229,7 @@ func fullRun() penumbra.Run {
 
 var runTests = map[string]func(*testing.T, *opened){
 	"runs come back as they were": func(t *testing.T, s *opened) {
+		filled(t, fullRun())
 		want := []penumbra.Run{fullRun(), {ID: "run-0"}}
 		for _, run := range want {
 			ok(t, s.SaveRun(bg, run))
@@ -327,6 +332,11 @@ var checkpointTests = map[string]func(*testing.T, *opened){
 			for _, want := range []penumbra.Checkpoint{last, {Name: "empty"}} {
 				got, err := s.Checkpoint(bg, want.Name)
 				ok(t, err)
+				// Not by a comparison of every byte, of which there are millions.
+				if !bytes.Equal(want.Data, got.Data) {
+					t.Errorf("checkpoint %s has other data: %d bytes, want %d", want.Name, len(got.Data), len(want.Data))
+				}
+				want.Data, got.Data = nil, nil
 				equal(t, "checkpoint", want, got)
 			}
 			_, err = s.Checkpoint(bg, "Shadow")

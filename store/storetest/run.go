@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,5 +85,17 @@ func kind(t *testing.T, what string, err error, want penumbra.ErrorKind) {
 	t.Helper()
 	if err == nil || penumbra.KindOf(err) != want {
 		t.Errorf("%s: error %v of kind %v, want kind %v", what, err, penumbra.KindOf(err), want)
+	}
+}
+
+// filled reports fields of x that are empty: a field that the noun got lately
+// and that the suite would not notice losing.
+func filled(t *testing.T, x any) {
+	t.Helper()
+	v := reflect.ValueOf(x)
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Errorf("the suite sets no %s.%s", v.Type(), v.Type().Field(i).Name)
+		}
 	}
 }
