@@ -82,6 +82,7 @@ func (w *Workspace) failure(what string, out *output, err error) error {
 // years; where they change, the error is Unavailable and still shown in full.
 var (
 	needsInit = regexp.MustCompile(`(?i)initialization required|please run "(terraform|tofu) init"|run "?(terraform|tofu) init"?|module not installed|required plugins are not installed|inconsistent dependency lock file|could not load plugin`)
+	heldLock  = regexp.MustCompile(`already locked: ID=([^\s"\\]+)`)
 	crashed   = regexp.MustCompile(`(?i)plugin (did not respond|process exited|crashed)|the .* plugin crashed|plugin encountered an error|^panic:`)
 )
 
@@ -101,6 +102,7 @@ func classify(what, dir string, found events, text string) error {
 	case needsInit.MatchString(text):
 		fault.Kind, fault.Remedy = penumbra.Missing, "run `tofu init` in "+dir
 	case crashed.MatchString(text):
+		fault.What = what + ": a provider crashed: " + firstError(found, text)
 		fault.Remedy = "run the same plan by hand to see the provider's own output"
 	default:
 		if place, ok := codeFault(found); ok {
@@ -169,13 +171,15 @@ func sentence(d tfjson.Diagnostic) string {
 // print when they do not get it. It starts with a space and is empty if the
 // text does not say.
 func lockHolder(text string) string {
-	var who, operation, created string
+	var id, who, operation, created string
 	scanner := bufio.NewScanner(strings.NewReader(strings.ReplaceAll(text, `\n`, "\n")))
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
 		name, value, _ := strings.Cut(strings.Trim(scanner.Text(), "│╷╵ \t\r"), ":")
 		value = strings.TrimSpace(value)
 		switch name {
+		case "ID":
+			id = value
 		case "Who":
 			who = value
 		case "Operation":
@@ -183,6 +187,11 @@ func lockHolder(text string) string {
 		case "Created":
 			created = value
 		}
+	}
+	// The http backend prints the information of the lock that was asked for,
+	// and of the one that is held only its identifier.
+	if held := heldLock.FindStringSubmatch(text); held != nil && held[1] != id {
+		return penumbra.Redact(" under the lock " + held[1])
 	}
 	var b strings.Builder
 	for _, part := range [...][2]string{{" by ", who}, {" for ", strings.ToLower(operation)}, {" since ", created}} {

@@ -25,6 +25,11 @@ type instance struct {
 	drifted bool
 
 	notChecked string
+
+	// Of an instance in a plan:
+	action       penumbra.PlanAction
+	replacePaths []string
+	deposed      bool // left behind by a replacement, to be destroyed
 }
 
 // applied returns the settings last applied.

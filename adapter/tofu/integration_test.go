@@ -235,7 +235,7 @@ func TestReadFailures(t *testing.T) {
 		}
 	}
 	s.w.config.Env["CONFFILE_CRASH"] = "read"
-	check("provider crash", penumbra.Unavailable, "Plugin did not respond")
+	check("provider crash", penumbra.Unavailable, "a provider crashed")
 	delete(s.w.config.Env, "CONFFILE_CRASH")
 
 	s.write("broken.tf", "resource \"conffile_service\" \"broken\" {\n  nonsense = 1\n  directory = \"./etc\"\n  name = \"b\"\n}\n")

@@ -58,6 +58,9 @@ type plan struct {
 func (p *plan) observations(from reading) []penumbra.Observation {
 	out := make([]penumbra.Observation, 0, 2*len(p.order))
 	for _, i := range p.order {
+		if i.deposed {
+			continue // what a replacement left behind, not the resource
+		}
 		if i.inCode {
 			settings, applied := i.template(p.declared[configAddress(i.address)])
 			if i.notChecked == "" {
@@ -145,15 +148,17 @@ func (d *planReader) field(name string) error {
 	return d.skip()
 }
 
-// resource decodes a change; nil if it is not of a managed resource as it is
-// now.
+// resource decodes a change; nil if it is not of a managed resource.
 func (d *planReader) resource() (*tfjson.ResourceChange, error) {
 	var r tfjson.ResourceChange
 	if err := d.Decode(&r); err != nil {
 		return nil, err
 	}
-	if r.Mode != tfjson.ManagedResourceMode || r.DeposedKey != "" || r.Change == nil || r.Address == "" {
+	if r.Mode != tfjson.ManagedResourceMode || r.Change == nil || r.Address == "" {
 		return nil, nil
+	}
+	if r.DeposedKey != "" {
+		r.Address += " (deposed object " + r.DeposedKey + ")"
 	}
 	return &r, nil
 }
@@ -161,7 +166,7 @@ func (d *planReader) resource() (*tfjson.ResourceChange, error) {
 func (d *planReader) instance(r *tfjson.ResourceChange) *instance {
 	i := d.byName[r.Address]
 	if i == nil {
-		i = &instance{address: r.Address, typ: r.Type}
+		i = &instance{address: r.Address, typ: r.Type, deposed: r.DeposedKey != ""}
 		d.byName[r.Address] = i
 		d.order = append(d.order, i)
 	}
@@ -186,6 +191,7 @@ func (d *planReader) change() error {
 		return err
 	}
 	i, s := d.instance(r), d.shapes[r.Type]
+	i.action, i.replacePaths = actionOf(r.Change.Actions), replacePaths(r.Change.ReplacePaths)
 	i.exists = r.Change.Before != nil
 	i.actual = d.flat.settings(r.Change.Before, r.Change.BeforeSensitive, s)
 	i.inCode = r.Change.After != nil

@@ -1,0 +1,101 @@
+package tofu
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// scratch makes a copy of the working directory with the patch applied, to plan
+// in, and returns it with what removes it again. It returns an error of kind
+// Stale if the code is not what the patch is for.
+//
+// The copy is a tree of symbolic links in which only the patched files and the
+// folders on the way to them are real, and all folders above the working
+// directory are there too: modules in "../modules", a local state, a provider's
+// relative paths and .terraform are then found where the code says. A plan made
+// there applies in the real directory, since the tools save the code in the
+// plan and the state by the path in the backend's settings.
+func (w *Workspace) scratch(patch *penumbra.Patch) (dir string, remove func(), err error) {
+	paths, err := w.patchBase(patch)
+	if err != nil {
+		return "", nil, err
+	}
+	root, err := os.MkdirTemp(w.data, "scratch-")
+	if err == nil {
+		// RemoveAll removes the links and leaves what they point to.
+		remove = func() { os.RemoveAll(root) }
+		texts := make(map[string]string)
+		for n, f := range patch.Files {
+			texts[paths[n]] = f.After
+		}
+		volume := filepath.VolumeName(w.dir)
+		err = mirrorFolder(volume+string(filepath.Separator), root, w.dir, texts)
+		dir = filepath.Join(root, strings.TrimPrefix(w.dir, volume))
+	}
+	if err != nil {
+		if remove != nil {
+			remove()
+		}
+		return "", nil, &penumbra.Error{Kind: penumbra.Full, What: "copy the code of stack " + w.config.Stack, Err: err, Remedy: "make room in the data folder"}
+	}
+	return dir, remove, nil
+}
+
+// mirrorFolder makes a folder whose entries link to those of the original, but
+// for the files with a new text and for the folders that hold one of them or
+// lead to the folder named through.
+func mirrorFolder(original, to, through string, texts map[string]string) error {
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(original)
+	if err != nil && !leadsTo(original, through) {
+		return err
+	}
+	names := make(map[string]bool)
+	for _, e := range entries {
+		names[e.Name()] = true
+	}
+	// A folder above may be one that can be passed through and not listed.
+	if rest, ok := strings.CutPrefix(through, strings.TrimSuffix(original, string(filepath.Separator))+string(filepath.Separator)); ok {
+		next, _, _ := strings.Cut(rest, string(filepath.Separator))
+		names[next] = true
+	}
+	for name := range names {
+		path, target := filepath.Join(original, name), filepath.Join(to, name)
+		text, patched := texts[path]
+		switch {
+		case patched:
+			err = os.WriteFile(target, []byte(text), 0o600)
+		case mustBeReal(path, through, texts):
+			err = mirrorFolder(path, target, through, texts)
+		default:
+			err = os.Symlink(path, target)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mustBeReal reports whether the folder must be one in the copy.
+func mustBeReal(path, through string, texts map[string]string) bool {
+	if leadsTo(path, through) {
+		return true
+	}
+	for file := range texts {
+		if leadsTo(path, file) {
+			return true
+		}
+	}
+	return false
+}
+
+// leadsTo reports whether target is path or below it.
+func leadsTo(path, target string) bool {
+	return path == target || strings.HasPrefix(target, strings.TrimSuffix(path, string(filepath.Separator))+string(filepath.Separator))
+}
