@@ -70,5 +70,5 @@ var remedies = map[penumbra.ErrorKind]string{
 	penumbra.Full:    "make room on its disk, or raise the quota or the limit of file sizes, and try again: nothing of this was stored",
 	penumbra.Locked:  "another process is writing to it: wait for it, or stop it",
 	penumbra.Damaged: "stop every process that uses it, then restore the file from a backup; `sqlite3 FILE .recover` saves what can still be read",
-	penumbra.Refused: "give the user that runs Penumbra the right to read and write the file and its folder",
+	penumbra.Refused: "give the user that runs Penumbra the right to read and write the file and its folder; one that was opened to read takes nothing",
 }

@@ -72,8 +72,9 @@ func ReadOnly() Option { return func(o *options) { o.readOnly = true } }
 
 // Open opens the database at path, and makes it and its folder if they are not
 // there. It returns an error of kind Damaged if the file is no database, of
-// kind Refused if a newer Penumbra made it, and of kind Locked if another
-// process holds it for longer than the wait.
+// kind Refused if a newer Penumbra made it, of kind Locked if another process
+// holds it for longer than the wait, and of kind NotFound if it is opened
+// [ReadOnly] and not there.
 func Open(path string, opts ...Option) (*Store, error) {
 	o := options{wait: 10 * time.Second}
 	for _, opt := range opts {
@@ -81,7 +82,11 @@ func Open(path string, opts ...Option) (*Store, error) {
 	}
 	s := &Store{path: path}
 	if o.readOnly {
-		return s, s.look(o)
+		if err := s.look(o); err != nil {
+			_ = s.Close()
+			return nil, s.fault("open to read", err)
+		}
+		return s, nil
 	}
 	if err := create(path); err != nil {
 		return nil, s.fault("open", err)
@@ -106,29 +111,34 @@ func Open(path string, opts ...Option) (*Store, error) {
 	return s, nil
 }
 
-// look opens the database for reading alone.
-func (s *Store) look(o options) (err error) {
-	if _, err := os.Stat(s.path); err != nil {
-		return s.fault("open", err)
+// look opens the database for reading alone. Writes go to the same
+// connections, which refuse them.
+func (s *Store) look(o options) error {
+	if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
+		return &penumbra.Error{Kind: penumbra.NotFound, What: "open " + s.path + " to read: there is no store",
+			Remedy: "name the data folder of a Penumbra that has run"}
+	} else if err != nil {
+		return err
 	}
-	if s.reader, err = sql.Open("sqlite", dsn(s.path, o.wait, "query_only(1)")); err != nil {
-		return s.fault("open", err)
+	db, err := sql.Open("sqlite", dsn(s.path, o.wait, "query_only(1)"))
+	if err != nil {
+		return err
 	}
-	s.writer = s.reader
+	s.reader, s.writer = db, db
 	p, err := s.migrations()
 	if err != nil {
 		return err
 	}
 	current, err := s.version(context.Background())
 	if err != nil {
-		return errors.Join(s.fault("open", err), s.Close())
+		return err
 	}
 	if target := newest(p); current != target {
-		return errors.Join(&penumbra.Error{
+		return &penumbra.Error{
 			Kind:   penumbra.Refused,
 			What:   fmt.Sprintf("open %s to read: its schema has version %d, and this program's is %d", s.path, current, target),
 			Remedy: "start the newer Penumbra of the two once, which brings it up to date",
-		}, s.Close())
+		}
 	}
 	return nil
 }
