@@ -1,0 +1,171 @@
+package hcl
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// IgnoreChanges returns the patch after which the resource's lifecycle block
+// ignores changes at these flattened paths. Entries that are there stay; a
+// patch without files says that all are there already. Errors are those of
+// [Values].
+func IgnoreChanges(dir, stack string, address penumbra.Address, paths []string) (penumbra.Patch, error) {
+	c := open(dir)
+	s, err := c.locate(address)
+	if err != nil {
+		return penumbra.Patch{}, err
+	}
+	var notes []string
+	if s.shared() != "" {
+		notes = append(notes, "ignore_changes holds for every instance of "+strings.Join(s.step.labels, "."))
+	}
+	if s.caller != nil && s.sharedModule(c) != "" {
+		notes = append(notes, "ignore_changes holds wherever the module is called")
+	}
+	for _, path := range paths {
+		at, err := s.find()
+		if err != nil {
+			return penumbra.Patch{}, err
+		}
+		if err := ignore(at, traversalOf(at.block.Body, path)); err != nil {
+			return penumbra.Patch{}, err
+		}
+	}
+	return c.patch(stack, notes)
+}
+
+// ignore adds one entry to the block's ignore_changes.
+func ignore(at found, entry string) error {
+	f := at.file
+	nl := f.newline()
+	var lifecycle *hclsyntax.Block
+	for _, b := range at.block.Body.Blocks {
+		if b.Type == "lifecycle" {
+			lifecycle = b
+		}
+	}
+	if lifecycle == nil {
+		indent := f.indent(at.block.TypeRange.Start.Byte)
+		open, end := at.block.OpenBraceRange.End.Byte, at.block.CloseBraceRange.Start.Byte
+		text := indent + "  lifecycle {" + nl + indent + "    ignore_changes = [" + entry + "]" + nl + indent + "  }" + nl
+		inner := strings.TrimSpace(string(f.src[open:end]))
+		if !strings.Contains(string(f.src[open:end]), "\n") {
+			if inner != "" {
+				inner = indent + "  " + inner + nl + nl
+			}
+			return f.splice(open, end, nl+inner+text+indent)
+		}
+		if inner != "" {
+			text = nl + text
+		}
+		return f.splice(f.lineStart(end), f.lineStart(end), text)
+	}
+	attr, ok := lifecycle.Body.Attributes["ignore_changes"]
+	if !ok {
+		return f.addAttribute(lifecycle, "ignore_changes", "["+entry+"]")
+	}
+	list, ok := attr.Expr.(*hclsyntax.TupleConsExpr)
+	if !ok {
+		if t, ok := attr.Expr.(*hclsyntax.ScopeTraversalExpr); ok && t.Traversal.RootName() == "all" {
+			return nil
+		}
+		return refuse(fmt.Sprintf("ignore_changes is not a list (%s)", f.at(attr.SrcRange)), "change it by hand")
+	}
+	var spans []span
+	for _, x := range list.Exprs {
+		r := x.Range()
+		spans = append(spans, span{r.Start.Byte, r.End.Byte})
+		if has := strings.Trim(strings.Join(strings.Fields(string(r.SliceBytes(f.src))), ""), `"`); has == entry || strings.HasPrefix(entry, has+".") || strings.HasPrefix(entry, has+"[") {
+			return nil
+		}
+	}
+	return f.addElement(span{list.SrcRange.Start.Byte, list.SrcRange.End.Byte}, spans, "", entry, true)
+}
+
+// traversalOf writes a flattened path the way ignore_changes has it. What a
+// path cannot name there, a member of a set or an element known by its name
+// only, becomes the whole attribute.
+func traversalOf(body *hclsyntax.Body, path string) string {
+	name, rest, _ := strings.Cut(path, ".")
+	if rest == "" {
+		return name
+	}
+	if attr, ok := body.Attributes[name]; ok {
+		return name + stepsOf(attr.Expr, isMap(name), rest)
+	}
+	var nested []*hclsyntax.Block
+	for _, b := range body.Blocks {
+		if b.Type == name {
+			nested = append(nested, b)
+		}
+	}
+	if b, below, err := nestedBlock(nested, rest, path); err == nil {
+		return name + "[" + strconv.Itoa(slices.Index(nested, b)) + "]." + traversalOf(b.Body, below)
+	}
+	if isMap(name) {
+		return name + "[" + spellString(rest) + "]"
+	}
+	return name
+}
+
+// isMap reports whether an attribute of this name is a map in the common
+// providers: without their schema an object and a map are written alike, and
+// only of a map is an entry named by an index.
+func isMap(name string) bool {
+	for _, m := range [...]string{"tags", "tags_all", "labels", "annotations", "metadata", "variables", "environment", "parameters", "triggers", "keepers", "settings", "data"} {
+		if name == m || strings.HasSuffix(name, "_"+m) {
+			return true
+		}
+	}
+	return false
+}
+
+// stepsOf writes the part of a path that is below an expression; "" if it
+// cannot be named.
+func stepsOf(expr hclsyntax.Expression, isMap bool, rest string) string {
+	if rest == "" {
+		return ""
+	}
+	switch v := unwrap(expr).(type) {
+	case *hclsyntax.ObjectConsExpr:
+		keys, _ := itemsOf(v)
+		if i, below, ok := longestKey(keys, rest); ok {
+			return keyStep(keys[i], isMap) + stepsOf(v.Items[i].ValueExpr, false, below)
+		}
+		return keyStep(rest, isMap)
+	case *hclsyntax.TupleConsExpr:
+		if named, ok := names(v.Exprs); ok {
+			if i, below, found := longestKey(named, rest); found {
+				return "[" + strconv.Itoa(i) + "]" + stepsOf(v.Exprs[i], false, below)
+			}
+			return ""
+		}
+		step, below, _ := strings.Cut(rest, ".")
+		if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(v.Exprs) {
+			return "[" + step + "]" + stepsOf(v.Exprs[i], false, below)
+		}
+		return ""
+	case *hclsyntax.FunctionCallExpr:
+		if v.Name == "merge" {
+			return keyStep(rest, true)
+		}
+	case *hclsyntax.ScopeTraversalExpr:
+		if isMap {
+			return keyStep(rest, true)
+		}
+	}
+	return ""
+}
+
+func keyStep(key string, isMap bool) string {
+	if isMap || !hclsyntax.ValidIdentifier(key) {
+		return "[" + spellString(key) + "]"
+	}
+	return "." + key
+}
