@@ -275,7 +275,7 @@ func (s *search) ignoreRules() {
 	}
 	for _, f := range s.Drift.Findings {
 		var value *penumbra.Value
-		if s.Drift.Verdict == penumbra.Drifted && !f.Actual.IsNull() && f.Actual.Kind() != penumbra.SecretKind {
+		if s.Drift.Verdict == penumbra.Drifted && !f.Actual.IsNull() && !secretive(penumbra.Setting{Path: f.Path, Value: f.Actual, Sensitive: f.Sensitive}) {
 			value = &f.Actual
 		}
 		s.addRule(f.Path, value, 1/float64(len(s.Drift.Findings)))
