@@ -53,11 +53,24 @@ func LooksSecret(path string, v Value) bool {
 	if v.kind != StringKind || v.text == "" {
 		return false
 	}
-	if secretName.MatchString(path) && !isReference(v.text) {
+	if containsAny(strings.ToLower(path), secretWords) && secretName.MatchString(path) && !isReference(v.text) {
 		return true
 	}
-	if len(v.text) >= 16 && secretText.MatchString(v.text) {
-		return true
+	return len(v.text) >= 16 && containsAny(v.text, secretMarks) && secretText.MatchString(v.text)
+}
+
+// What a path or a text must contain for its expression to match at all: nearly
+// none does, and the search is a tenth of the expression's cost.
+var (
+	secretWords = []string{"pass", "pwd", "secret", "token", "key", "credential", "string", "data"}
+	secretMarks = []string{"-----BEGIN", "AKIA", "ASIA", "gh", "glpat-", "xox", "eyJ", "://"}
+)
+
+func containsAny(s string, parts []string) bool {
+	for _, p := range parts {
+		if strings.Contains(s, p) {
+			return true
+		}
 	}
 	return false
 }
