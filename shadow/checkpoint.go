@@ -23,7 +23,7 @@ const (
 // bytes.
 func (p *Pooled) WriteTo(w io.Writer) (int64, error) {
 	c := &codec{ids: map[string]uint64{}}
-	c.state(&p.state, p.prior.TokenRates)
+	c.state(&p.state, p.prior.TokenFactors)
 	if c.err != nil {
 		return 0, fmt.Errorf("write checkpoint: %w", c.err)
 	}
@@ -57,7 +57,7 @@ func (p *Pooled) ReadFrom(r io.Reader) (int64, error) {
 	}
 	fresh := newState()
 	c := &codec{reading: true, data: payload}
-	c.state(&fresh, p.prior.TokenRates)
+	c.state(&fresh, p.prior.TokenFactors)
 	if c.err == nil && len(c.data) > 0 {
 		c.fail("%d bytes are left over", len(c.data))
 	}

@@ -88,7 +88,7 @@ func (r *resource) expectsApply(shown *penumbra.Resource) bool {
 		if later && s.away() != nil && s.declared() {
 			// The return of a habit is automation's and no apply.
 			v := shown.Actual.Get(s.path)
-			if s.template.Agrees(v) && !r.byAutomation(s.path, s.away(), shown.SnapshotTime.Unix()) {
+			if s.template.Agrees(v) && !r.byAutomation(s, s.away(), shown.SnapshotTime.Unix()) {
 				return true
 			}
 		}
@@ -146,7 +146,7 @@ func (q *question) class(c *class, path string) *class {
 		return c
 	}
 	token := lastToken(mask(path))
-	c = &class{kind: q.p.types[q.r.kind], token: q.p.tokens[token], shipped: q.p.prior.TokenRates[token]}
+	c = &class{kind: q.p.types[q.r.kind], token: q.p.tokens[token], shipped: q.p.prior.TokenFactors[token]}
 	if c.kind == nil {
 		c.kind = &group{}
 	}

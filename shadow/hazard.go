@@ -37,7 +37,8 @@ func crowd(k, n float64) float64 {
 
 // changeHazard is that of normal changes. The setting may be nil.
 func (p *Pooled) changeHazard(c *class, r *resource, s *setting, at int64) hazard {
-	m := p.rates(c, at).change * p.prior.FleetWeight
+	estate := p.estateRates(at).change
+	m := p.rates(c, at).change*p.prior.FleetWeight + estate*p.prior.Floor
 	z := hazard{shape: p.prior.OwnStrength * m, days: p.prior.OwnStrength}
 	if s == nil {
 		return z
@@ -55,7 +56,7 @@ func (p *Pooled) changeHazard(c *class, r *resource, s *setting, at int64) hazar
 	}
 	if r.burst > 0.01 {
 		siblings := r.burstOf(at) - h.surge/float64(len(r.settings)+1)
-		z.wave += p.prior.Burst * max(0, siblings) * min(5, m/p.estateRates(at).change)
+		z.wave += p.prior.Burst * max(0, siblings) * min(5, m/estate)
 	}
 	return z
 }

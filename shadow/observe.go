@@ -96,11 +96,11 @@ func (p *Pooled) declare(r *resource, s *setting, template penumbra.Value, t int
 		return
 	}
 	agrees := !s.declared() || template.Agrees(s.actual)
-	switch {
-	case s.away() != nil && agrees:
-		s.history.open = nil
-		s.class.away--
-	case s.away() == nil:
+	switch x := s.away(); {
+	case x != nil && agrees:
+		p.endExcursion(s)
+		p.changed(r, s, x.from, x.value, t)
+	case x == nil:
 		s.pending = !agrees
 	}
 }
@@ -175,7 +175,7 @@ type move struct {
 // return is automation's and no apply.
 func (p *Pooled) automatic(r *resource, s *setting, t int64) bool {
 	x := s.away()
-	return x != nil && r.byAutomation(s.path, x, t)
+	return x != nil && r.byAutomation(s, x, t)
 }
 
 // move takes a setting to the value that a snapshot found.
@@ -287,7 +287,7 @@ func (p *Pooled) depart(r *resource, s *setting, v penumbra.Value, after, t int6
 // returned closes an excursion that came back to the template, to v.
 func (p *Pooled) returned(r *resource, s *setting, v penumbra.Value, t int64) {
 	x := s.away()
-	if r.byAutomation(s.path, x, t) {
+	if r.byAutomation(s, x, t) {
 		end := t
 		if _, when := r.touched(s.path, s.seen, t); when != 0 {
 			end = when
@@ -309,12 +309,12 @@ func (p *Pooled) endExcursion(s *setting) {
 
 // byAutomation reports whether an event by automation, and none by anybody
 // else, touched the setting when the excursion began or, if nothing is known
-// of its beginning, when it ended.
-func (r *resource) byAutomation(path string, x *excursion, end int64) bool {
-	if actor, when := r.touched(path, x.after, x.found); when != 0 {
-		return actor == penumbra.Automation
+// of its beginning, between the last look at it and its end.
+func (r *resource) byAutomation(s *setting, x *excursion, end int64) bool {
+	actor, when := r.touched(s.path, x.after, x.found)
+	if when == 0 {
+		actor, when = r.touched(s.path, s.seen, end)
 	}
-	actor, when := r.touched(path, x.found, end)
 	return when != 0 && actor == penumbra.Automation
 }
 

@@ -111,7 +111,7 @@ type class struct {
 	key     classKey
 	kind    *group
 	token   *group
-	shipped float64 // the token's shipped rate, 0 if there is none
+	shipped float64 // the token's shipped factor, 0 if there is none
 	away    float64 // members whose excursion is open
 	arrival arrival
 	values  []tally  // values that members have or had, at most maxTallies
@@ -167,7 +167,7 @@ func (p *Pooled) classOf(kind, path string) *class {
 		key:     classKey{kind, masked},
 		kind:    groupOf(p.types, kind),
 		token:   groupOf(p.tokens, token),
-		shipped: p.prior.TokenRates[token],
+		shipped: p.prior.TokenFactors[token],
 	}
 	p.classes[c.key] = c
 	return c
@@ -206,12 +206,15 @@ func (p *Pooled) count(c *class, departure bool, t int64) {
 	p.version++
 }
 
+// strength is how many days of exposure a parent's rates are worth.
+type strength struct{ change, leave float64 }
+
 // sweepStrength is how many changes the parent's dispersion is worth.
 const sweepStrength = 3
 
 // shrunk returns the rates of a pool drawn to a parent's with the strength,
 // the mean of a gamma posterior.
-func (g *group) shrunk(p *Pooled, at int64, strength float64, parent func() rates) rates {
+func (g *group) shrunk(p *Pooled, at int64, s strength, parent func() rates) rates {
 	if g.memo.at == at && g.memo.version == p.version+1 {
 		return g.memo.rates
 	}
@@ -221,15 +224,15 @@ func (g *group) shrunk(p *Pooled, at int64, strength float64, parent func() rate
 	r := rates{thin: (q.sweeps + sweepStrength) / (q.changes + sweepStrength/up.thin)}
 	// Quasi-Poisson: counts and exposure alike shrink by the dispersion, so that
 	// the mean stays and its weight against the parent's falls.
-	r.change = (q.changes*r.thin + strength*up.change) / (q.exposure*r.thin + strength)
-	r.leave = (q.leaves + strength*up.leave) / (q.exposure + strength)
+	r.change = (q.changes*r.thin + s.change*up.change) / (q.exposure*r.thin + s.change)
+	r.leave = (q.leaves + s.leave*up.leave) / (q.exposure + s.leave)
 	g.memo = memo{at, p.version + 1, r} // +1: the zero memo is of no version
 	return r
 }
 
 // estateRates are those of all settings.
 func (p *Pooled) estateRates(at int64) rates {
-	return p.all.shrunk(p, at, p.prior.EstateStrength, func() rates {
+	return p.all.shrunk(p, at, strength{p.prior.EstateStrength, p.prior.EstateStrength}, func() rates {
 		return rates{p.prior.ChangeRate, p.prior.DepartureRate, 0.3}
 	})
 }
@@ -237,12 +240,12 @@ func (p *Pooled) estateRates(at int64) rates {
 // rates returns what is expected of a setting of the class before its own
 // history is looked at.
 func (p *Pooled) rates(c *class, at int64) rates {
-	return c.shrunk(p, at, p.prior.ClassStrength, func() rates {
-		kind := c.kind.shrunk(p, at, p.prior.TypeStrength, func() rates { return p.estateRates(at) })
-		token := c.token.shrunk(p, at, p.prior.TokenStrength, func() rates {
+	return c.shrunk(p, at, strength{p.prior.ClassStrength, p.prior.LeaveClassStrength}, func() rates {
+		kind := c.kind.shrunk(p, at, strength{p.prior.TypeStrength, p.prior.LeaveStrength}, func() rates { return p.estateRates(at) })
+		token := c.token.shrunk(p, at, strength{p.prior.TokenStrength, p.prior.LeaveStrength}, func() rates {
 			estate := p.estateRates(at)
 			if c.shipped > 0 {
-				estate.change = c.shipped
+				estate.change *= c.shipped
 			}
 			return estate
 		})

@@ -10,13 +10,19 @@ type Prior struct {
 	// records it: it is a judgement, a tenth of the rate of change.
 	DepartureRate float64
 	// TypeStrength draws a type's rate to the estate's, TokenStrength a last
-	// path token's to its shipped rate or the estate's, ClassStrength a
+	// path token's to the estate's times its factor, ClassStrength a
 	// (type, path)'s to both of these, OwnStrength a setting's to its class.
 	TypeStrength, TokenStrength, ClassStrength, OwnStrength float64
+	// LeaveStrength and LeaveClassStrength stand for Type-, Token- and
+	// ClassStrength where departures are concerned; judgements.
+	LeaveStrength, LeaveClassStrength float64
 	// OwnWeight and FleetWeight are what a change of its own, and one of its
 	// class, is worth. Changes come in clusters, and the next cluster is what is
 	// forecast, so they are below 1.
 	OwnWeight, FleetWeight float64
+	// Floor is the part of the estate's rate that every setting has, whatever its
+	// class: a rewrite of the code spares nothing.
+	Floor float64
 	// TokenShare is the weight of the token's rate against the type's, on a
 	// logarithmic scale, in what a class is drawn to.
 	TokenShare float64
@@ -30,15 +36,17 @@ type Prior struct {
 	// recent changes in its resource as it has settings.
 	Burst float64
 	// Arrival are the shares of how a change chooses its value: the fleet's
-	// last, an earlier one of its own, another known in its class, a new one;
-	// ArrivalStrength is how many changes of a class they are worth.
+	// last, an earlier one of its own, another known in its class, a new one. A
+	// judgement that fifty changes of the estate outweigh; ArrivalStrength is
+	// how many changes of a class the estate's shares are worth.
 	Arrival         [arrivals]float64
 	ArrivalStrength float64
 	// Discount and Concentration are those of the Pitman-Yor process over the
 	// values of a class.
 	Discount, Concentration float64
-	// TokenRates are rates of change by last path token.
-	TokenRates map[string]float64
+	// TokenFactors are how much more often than its estate's mean a setting of
+	// that last path token changes.
+	TokenFactors map[string]float64
 }
 
 // DefaultPrior returns the hyper-parameters that the program ships. They were
@@ -47,15 +55,14 @@ func DefaultPrior() Prior {
 	return Prior{
 		ChangeRate: 0.0006, EstateStrength: 20000,
 		DepartureRate: 0.00006,
-		TypeStrength:  3000, TokenStrength: 3000, ClassStrength: 300, OwnStrength: 60,
-		OwnWeight: 0.4, FleetWeight: 0.7,
+		TypeStrength:  300, TokenStrength: 3000, ClassStrength: 16000, OwnStrength: 60,
+		LeaveStrength: 3000, LeaveClassStrength: 300,
+		OwnWeight: 0.3, FleetWeight: 0.7, Floor: 0.03,
 		TokenShare: 0.7,
-		Wave:       0.06, WaveDone: 0.1, Flight: 2,
+		Wave:       0.05, WaveDone: 0.1, Flight: 2,
 		Burst:   0.1,
-		Arrival: [arrivals]float64{0.3, 0.1, 0.2, 0.4}, ArrivalStrength: 4,
+		Arrival: [arrivals]float64{0.35, 0.05, 0.1, 0.5}, ArrivalStrength: 4,
 		Discount: 0.5, Concentration: 1,
-		TokenRates: tokenRates,
+		TokenFactors: tokenFactors,
 	}
 }
-
-var tokenRates map[string]float64

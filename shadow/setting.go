@@ -183,13 +183,13 @@ func (r *resource) insert(added []setting) {
 	r.settings = append(merged, r.settings[i:]...)
 }
 
-// touched says who touched the setting in (after, until]: Automation if an
+// touched says who touched the setting in [after, until]: Automation if an
 // event by automation did and none by anybody else, else the other's kind.
 // What names the path counts before what names none.
 func (r *resource) touched(path string, after, until int64) (actor penumbra.ActorKind, when int64) {
 	var named, unnamed touch
 	for _, x := range r.touches {
-		if x.time <= after || x.time > until {
+		if x.time < after || x.time > until {
 			continue
 		}
 		switch {

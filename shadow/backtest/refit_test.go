@@ -2,10 +2,15 @@ package backtest_test
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/shadow"
@@ -52,7 +57,7 @@ func TestRefit(t *testing.T) {
 	best := shadow.DefaultPrior()
 	least := loss(best)
 	t.Logf("at first %.4f", least)
-	for _, step := range []float64{3, 1.6} {
+	for _, step := range []float64{2} {
 		for k := range knobs(&best) {
 			for _, factor := range []float64{step, 1 / step} {
 				for {
@@ -89,11 +94,101 @@ type knob struct {
 
 func knobs(p *shadow.Prior) []knob {
 	return []knob{
-		{"OwnWeight", &p.OwnWeight}, {"FleetWeight", &p.FleetWeight},
+		{"OwnWeight", &p.OwnWeight}, {"FleetWeight", &p.FleetWeight}, {"Floor", &p.Floor},
 		{"OwnStrength", &p.OwnStrength}, {"ClassStrength", &p.ClassStrength},
 		{"Wave", &p.Wave}, {"WaveDone", &p.WaveDone}, {"Burst", &p.Burst},
 		{"TypeStrength", &p.TypeStrength}, {"TokenStrength", &p.TokenStrength},
 		{"TokenShare", &p.TokenShare},
 		{"ChangeRate", &p.ChangeRate},
 	}
+}
+
+// TestRefitTokens prints tokens.go's table from the same parts: the geometric
+// mean over the estates that have the evidence, 30,000 days of exposure and
+// changes at ten different times, of a token's rate by its estate's.
+func TestRefitTokens(t *testing.T) {
+	if os.Getenv("PENUMBRA_REFIT") == "" {
+		t.Skip("PENUMBRA_REFIT is not set")
+	}
+	factors := map[string][]float64{}
+	for _, part := range parts {
+		observations := history(t, part.name)
+		for token, f := range tokenFactors(observations, at(observations, 0.5)) {
+			factors[token] = append(factors[token], f)
+		}
+	}
+	for _, token := range slices.Sorted(maps.Keys(factors)) {
+		log := 0.0
+		for _, f := range factors[token] {
+			log += math.Log(f) / float64(len(factors[token]))
+		}
+		fmt.Printf("\t%q: %.2g,\n", token, math.Exp(log))
+	}
+}
+
+func tokenFactors(observations []*penumbra.Observation, until time.Time) map[string]float64 {
+	type evidence struct {
+		days, changes float64
+		times         map[time.Time]bool
+	}
+	all, tokens := evidence{}, map[string]*evidence{}
+	born := map[penumbra.Address]map[string]time.Time{}
+	step := regexp.MustCompile(`\[[0-9]+\]|\.[0-9]+(\.|$)`)
+	of := func(path string) *evidence {
+		token := step.ReplaceAllString(path, "$1")
+		token = token[strings.LastIndexByte(token, '.')+1:]
+		if tokens[token] == nil {
+			tokens[token] = &evidence{times: map[time.Time]bool{}}
+		}
+		return tokens[token]
+	}
+	end := func(path string, from, to time.Time) {
+		d := to.Sub(from).Hours() / 24
+		of(path).days += d
+		all.days += d
+	}
+	for _, o := range observations {
+		if o.Time.After(until) {
+			break
+		}
+		r := born[o.Resource]
+		if o.Action == penumbra.ActionDelete {
+			for path, from := range r {
+				end(path, from, o.Time)
+			}
+			delete(born, o.Resource)
+			continue
+		}
+		if r == nil {
+			r = map[string]time.Time{}
+			born[o.Resource] = r
+		}
+		for _, x := range o.Settings {
+			from, known := r[x.Path]
+			switch {
+			case known && x.Value.IsNull():
+				end(x.Path, from, o.Time)
+				delete(r, x.Path)
+			case known && o.Action == "update":
+				e := of(x.Path)
+				e.changes++
+				e.times[o.Time] = true
+				all.changes++
+			case !known && !x.Value.IsNull():
+				r[x.Path] = o.Time
+			}
+		}
+	}
+	for _, r := range born {
+		for path, from := range r {
+			end(path, from, until)
+		}
+	}
+	out := map[string]float64{}
+	for token, e := range tokens {
+		if e.days >= 30000 && len(e.times) >= 10 {
+			out[token] = e.changes / e.days / (all.changes / all.days)
+		}
+	}
+	return out
 }

@@ -49,11 +49,10 @@ type Bin struct {
 
 // Coverage counts how often the value was in the set, by confidence.
 type Coverage struct {
-	All, Changed             int
-	AllIn, ChangedIn         [len(Confidences)]int
-	Novel, ChangedNovel      [len(Confidences)]int // sets with room for something new
-	Values                   [len(Confidences)]int // sum of the sets' sizes
-	ChangedKnown, KnownFirst int                   // changed; the likeliest other value was it
+	All, Changed        int
+	AllIn, ChangedIn    [len(Confidences)]int
+	Novel, ChangedNovel [len(Confidences)]int // sets with room for something new
+	Values              [len(Confidences)]int // sum of the sets' sizes
 }
 
 func (c *Coverage) add(sets *[len(Confidences)]penumbra.Expectation, v penumbra.Value, changed bool) {
