@@ -283,7 +283,7 @@ func (s *scope) shared() string {
 	}
 	n := "all"
 	if each, ok := at.block.Body.Attributes["for_each"]; ok {
-		if size, known := sizeOf(each.Expr); known {
+		if size, known := s.module.sizeOf(each.Expr); known {
 			if size == 1 {
 				return ""
 			}
@@ -304,6 +304,34 @@ func (s *scope) shared() string {
 		return fmt.Sprintf("is shared by %s instances of %s: use for_each over a map that has the value of each", n, strings.Join(s.step.labels, "."))
 	}
 	return ""
+}
+
+// sizeOf returns how many elements a collection has that is written out here, in
+// a local or as the default of a variable. A default may be overridden, so it is
+// never taken to say that there is only one.
+func (m *module) sizeOf(expr hclsyntax.Expression) (int, bool) {
+	t, ok := unwrap(expr).(*hclsyntax.ScopeTraversalExpr)
+	if !ok {
+		return sizeOf(expr)
+	}
+	r, ok := referenceOf(t)
+	if !ok || len(r.steps) > 0 {
+		return 0, false
+	}
+	blocks, name := m.blocks("locals"), r.name
+	if r.root == "var" {
+		blocks, name = m.blocks("variable", r.name), "default"
+		if _, attr, err := m.given(r.name); err != nil || attr != nil {
+			return 0, false
+		}
+	}
+	for _, at := range blocks {
+		if attr, ok := at.block.Body.Attributes[name]; ok && (r.root == "var" || r.root == "local") {
+			size, known := sizeOf(attr.Expr)
+			return size, known && (r.root == "local" || size > 1)
+		}
+	}
+	return 0, false
 }
 
 // onlyOne reports whether a count is "there or not": cond ? 1 : 0.

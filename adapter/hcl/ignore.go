@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	hcl2 "github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/penumbra-iac/penumbra"
@@ -33,7 +34,11 @@ func IgnoreChanges(dir, stack string, address penumbra.Address, paths []string) 
 		if err != nil {
 			return penumbra.Patch{}, err
 		}
-		if err := ignore(at, traversalOf(at.block.Body, path)); err != nil {
+		entry := traversalOf(at.block.Body, path)
+		if _, diags := hclsyntax.ParseTraversalAbs([]byte(entry), "path", hcl2.InitialPos); diags.HasErrors() {
+			return penumbra.Patch{}, badPath(path)
+		}
+		if err := ignore(at, entry); err != nil {
 			return penumbra.Patch{}, err
 		}
 	}

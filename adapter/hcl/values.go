@@ -224,6 +224,9 @@ func (e *editor) setInBody(p place, block *hclsyntax.Block, rest string, x penum
 	if x.Value.IsNull() {
 		return nil
 	}
+	if !hclsyntax.ValidIdentifier(name) {
+		return badPath(x.Path)
+	}
 	if below == "" {
 		return e.edit(p, x.Path, func() error { return p.file.addAttribute(block, name, spell(x.Value)) })
 	}
@@ -235,6 +238,10 @@ func (e *editor) setInBody(p place, block *hclsyntax.Block, rest string, x penum
 		nl := p.file.newline()
 		return p.file.addAttribute(block, name, "{"+nl+indent+"    "+spellKey(below)+" = "+spell(x.Value)+nl+indent+"  }")
 	})
+}
+
+func badPath(path string) error {
+	return &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("%q is not the path of a setting", path), Remedy: "write it as NAME, NAME.KEY or NAME.INDEX"}
 }
 
 func isIndex(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
