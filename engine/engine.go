@@ -66,9 +66,12 @@ type Engine struct {
 	clock *clock
 	log   *slog.Logger
 
-	// turns is held by whoever takes observations from the store's door to the
-	// model: a checkpoint must never name a sequence that was not folded in.
-	turns sync.Mutex
+	// Observations pass two locks, hand over hand, so that they are folded in
+	// the order in which they were stored while the next ones are being stored
+	// already: door is held while storing, turns is taken before door is given
+	// up and held while folding. Who holds both has seen everything folded that
+	// is stored.
+	door, turns sync.Mutex
 
 	// mu guards what is known.
 	mu        sync.RWMutex
@@ -202,13 +205,23 @@ func (e *Engine) checkpoints(ctx context.Context) error {
 	}
 }
 
+// settled waits until all that is stored is folded in, and keeps it so until
+// the function returned is called.
+func (e *Engine) settled() (release func()) {
+	e.door.Lock()
+	e.turns.Lock()
+	return func() {
+		e.turns.Unlock()
+		e.door.Unlock()
+	}
+}
+
 // checkpointName is the shadow's checkpoint in the store.
 func (e *Engine) checkpointName() string { return "shadow/" + e.cfg.ModelName }
 
 // checkpoint saves the shadow with the sequence that is folded into it.
 func (e *Engine) checkpoint(ctx context.Context) error {
-	e.turns.Lock()
-	defer e.turns.Unlock()
+	defer e.settled()()
 	saver, ok := e.shadow.(Checkpointer)
 	if !ok || e.late {
 		return nil

@@ -17,24 +17,35 @@ const batchSize = 2000
 // shownBadLines bounds the bad lines in a report; all of them are kept aside.
 const shownBadLines = 20
 
-// Ingest reads a timeline to its end. Each batch is durable before the next is
-// taken; an error leaves the batches before it stored, and taking the same
+// Ingest reads a timeline to its end. Each batch is durable before it is
+// counted; an error leaves the batches before it stored, and taking the same
 // timeline in again adds only what is missing.
 func (e *Engine) Ingest(ctx context.Context, r io.Reader, source string) (penumbra.IngestReport, error) {
 	in := &intake{engine: e, touched: map[string]bool{}, types: map[string]bool{}}
 	batches := make(chan batch, 4)
+	stored := make(chan []penumbra.Observation)
 	g, working := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(batches)
 		return e.decode(working, r, source, batches)
 	})
 	g.Go(func() error {
+		defer close(stored)
 		for b := range batches {
-			if err := in.take(working, b); err != nil {
+			if err := in.store(working, b, stored); err != nil {
 				return err
 			}
 		}
 		return nil
+	})
+	g.Go(func() error {
+		var failed error
+		// What is stored is folded even if something has failed meanwhile: the
+		// lock that came with it must be given up, and the model must have it.
+		for added := range stored {
+			failed = joinFirst(failed, in.fold(context.WithoutCancel(working), added))
+		}
+		return failed
 	})
 	err := g.Wait()
 	return in.report, joinFirst(err, in.finish(ctx))
@@ -113,7 +124,9 @@ type intake struct {
 	newest  time.Time
 }
 
-func (in *intake) take(ctx context.Context, b batch) error {
+// store makes a batch durable and hands what was new on to be folded, with the
+// lock on folding.
+func (in *intake) store(ctx context.Context, b batch, stored chan<- []penumbra.Observation) error {
 	e := in.engine
 	in.report.Lines += b.size()
 	in.report.Bad += len(b.bad)
@@ -127,23 +140,32 @@ func (in *intake) take(ctx context.Context, b batch) error {
 	if len(b.observations) == 0 {
 		return nil
 	}
-	e.turns.Lock()
-	defer e.turns.Unlock()
 	total := len(b.observations)
 	ordered := e.cfg.Order(b.observations)
+	e.door.Lock()
+	defer e.door.Unlock()
 	added, err := e.cfg.Store.Append(ctx, ordered)
 	if err != nil {
 		return err
 	}
 	in.report.Added += len(added)
 	in.report.Repeated += total - len(added)
-	changed := in.fold(added)
-	e.announce(changed)
-	return e.saveDrifts(ctx, changed)
+	e.turns.Lock()
+	stored <- added
+	return nil
 }
 
-// fold takes observations of any times: each snapshot is judged as of its own.
-func (in *intake) fold(added []penumbra.Observation) []penumbra.Drift {
+// fold takes what was stored through the other stages, and gives up the lock on
+// folding.
+func (in *intake) fold(ctx context.Context, added []penumbra.Observation) error {
+	defer in.engine.turns.Unlock()
+	changed := in.judge(added)
+	in.engine.announce(changed)
+	return in.engine.saveDrifts(ctx, changed)
+}
+
+// judge folds observations of any times: each snapshot is judged as of its own.
+func (in *intake) judge(added []penumbra.Observation) []penumbra.Drift {
 	e := in.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()

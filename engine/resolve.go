@@ -118,7 +118,7 @@ func (e *Engine) Proposal(ctx context.Context, id string) (penumbra.Proposal, er
 func (e *Engine) Runs(ctx context.Context, q penumbra.RunQuery) ([]penumbra.Run, error) {
 	runs, err := e.cfg.Store.Runs(ctx, q)
 	if err == nil && q.ID != "" && len(runs) == 0 {
-		err = &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no run %q", q.ID)}
+		err = &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no run %q", q.ID), Remedy: "see `penumbra run list`"}
 	}
 	return runs, err
 }
@@ -307,8 +307,7 @@ func unkept(view *penumbra.ShadowView, p penumbra.Proposal, d penumbra.Drift) []
 
 // tell puts an event of Penumbra's own into the timeline.
 func (e *Engine) tell(ctx context.Context, o penumbra.Observation) error {
-	e.turns.Lock()
-	defer e.turns.Unlock()
+	defer e.settled()()
 	o.Time = e.clock.now()
 	o.Seen = o.Time
 	if o.Type == "" {

@@ -23,7 +23,9 @@ func (e *Engine) restore(ctx context.Context) error {
 			r = &tracked{Resource: penumbra.Resource{Address: o.Resource, Type: o.Type}}
 			resources[o.Resource] = r
 		}
-		r.last = o.Time
+		if ordered(&o) {
+			r.last = o.Time
+		}
 		switch o.Kind {
 		case penumbra.TemplateKind:
 			r.code = codeDigest(&o)
@@ -91,8 +93,7 @@ func (e *Engine) rebuild(ctx context.Context) error {
 }
 
 func (e *Engine) replayLate(ctx context.Context) (replayed bool, err error) {
-	e.turns.Lock()
-	defer e.turns.Unlock()
+	defer e.settled()()
 	e.mu.RLock()
 	late := e.late
 	e.mu.RUnlock()

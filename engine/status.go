@@ -77,12 +77,31 @@ func (e *Engine) Resources(_ context.Context, stack string) ([]penumbra.Resource
 		})
 	}
 	if len(out) == 0 && stack != "" && e.stacks[stack] == nil {
-		return nil, &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no stack %q", stack), Remedy: "see `penumbra status` for the stacks there are"}
+		return nil, noStack(stack)
 	}
 	slices.SortFunc(out, func(a, b penumbra.ResourceStatus) int {
 		return cmp.Or(cmp.Compare(b.Verdict, a.Verdict), cmp.Compare(a.Address, b.Address))
 	})
 	return out, nil
+}
+
+func noStack(name string) error {
+	return &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no stack %q", name), Remedy: "see `penumbra status` for the stacks there are"}
+}
+
+// isKnown reports whether a stack is configured or has a resource.
+func (e *Engine) isKnown(name string) bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.stacks[name] != nil {
+		return true
+	}
+	for address := range e.resources {
+		if address.Stack() == name {
+			return true
+		}
+	}
+	return false
 }
 
 // Shadow returns one resource with its shadow, as of now, and its history.
@@ -198,6 +217,9 @@ func (e *Engine) Drifts(ctx context.Context, q penumbra.DriftQuery) ([]penumbra.
 	if q.ID != "" && len(drifts) == 0 {
 		return nil, &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no drift %q", q.ID), Remedy: "see `penumbra drift list`"}
 	}
+	if q.Stack != "" && len(drifts) == 0 && !e.isKnown(q.Stack) {
+		return nil, noStack(q.Stack) // "no drift" would hide a misspelt name
+	}
 	slices.SortStableFunc(drifts, func(a, b penumbra.Drift) int {
 		switch {
 		case a.Active() != b.Active():
@@ -225,7 +247,7 @@ func (e *Engine) Trigger(ctx context.Context, name string) error {
 	s := e.stacks[name]
 	switch {
 	case s == nil:
-		return &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no stack %q", name), Remedy: "see `penumbra status` for the stacks there are"}
+		return noStack(name)
 	case s.Source == nil:
 		return &penumbra.Error{Kind: penumbra.Refused, What: fmt.Sprintf("stack %q has no source to read", name), Remedy: "it is known from ingested timelines only: ingest newer ones"}
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
@@ -10,10 +11,8 @@ import (
 
 // turn takes what one read of a stack found through the stages.
 func (e *Engine) turn(ctx context.Context, s *stack, read []penumbra.Observation) error {
-	at := e.clock.now()
-	e.turns.Lock()
-	defer e.turns.Unlock()
-	t := &turn{engine: e, stack: s, at: at, read: read}
+	defer e.settled()()
+	t := &turn{engine: e, stack: s, at: e.clock.now(), read: read}
 	return t.run(ctx)
 }
 
@@ -166,13 +165,15 @@ func (e *Engine) take(o *penumbra.Observation) []penumbra.Expectation {
 		r = &tracked{Resource: penumbra.Resource{Address: o.Resource, Type: o.Type}}
 		e.resources[o.Resource] = r
 	}
-	if o.Time.Before(r.last) {
-		// Order decides what a history means, so what comes late cannot be
-		// folded on top. It is stored; a rebuild puts it into its place.
-		e.late = true
-		return nil
+	if ordered(o) {
+		if o.Time.Before(r.last) {
+			// Order decides what a history means, so what comes late cannot be
+			// folded on top. It is stored; a rebuild puts it into its place.
+			e.late = true
+			return nil
+		}
+		r.last = o.Time
 	}
-	r.last = o.Time
 	var expected []penumbra.Expectation
 	switch o.Kind {
 	case penumbra.TemplateKind:
@@ -186,6 +187,14 @@ func (e *Engine) take(o *penumbra.Observation) []penumbra.Expectation {
 	e.cfg.Fold(&r.Resource, o)
 	e.shadow.Observe(o)
 	return expected
+}
+
+// ordered reports whether an observation must be folded in its order: it says
+// what is there or what the code declares. Log events are not: they come late as
+// a rule, and only say who it was.
+func ordered(o *penumbra.Observation) bool {
+	return o.Kind == penumbra.TemplateKind || o.Kind == penumbra.SnapshotKind ||
+		o.Kind == penumbra.EventKind && strings.HasPrefix(o.Source, "git:")
 }
 
 // withPaths returns the resource as it was before the snapshot, with the paths
