@@ -1,0 +1,256 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var fixedNow = time.Date(2026, 3, 14, 9, 41, 0, 0, time.UTC)
+
+func clock() time.Time { return fixedNow }
+
+const (
+	testToken = "test-token"
+	hostile   = `<script>alert('x')</script><img src=x onerror=alert(1)>`
+	mainDB    = penumbra.Address("shop/aws_db_instance.main")
+)
+
+// shop is a Service over fixed data: a shop's stack of some size with drifts of
+// every sort.
+type shop struct {
+	mu    sync.Mutex
+	calls [][]any
+	err   error // of every decision
+
+	status    penumbra.Status
+	resources []penumbra.ResourceStatus
+	views     map[penumbra.Address]penumbra.ShadowView
+	drifts    []penumbra.Drift
+	proposals []penumbra.Proposal
+	omitted   []penumbra.Omitted
+	runs      []penumbra.Run
+	planning  error // of making proposals
+}
+
+var _ Service = (*shop)(nil)
+
+func (s *shop) decided(call ...any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, call)
+	return s.err
+}
+
+func (s *shop) Status(context.Context) (penumbra.Status, error) { return s.status, nil }
+
+func (s *shop) Resources(_ context.Context, stack string) ([]penumbra.ResourceStatus, error) {
+	var out []penumbra.ResourceStatus
+	for _, r := range s.resources {
+		if stack == "" || r.Address.Stack() == stack {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+func (s *shop) Shadow(_ context.Context, a penumbra.Address) (penumbra.ShadowView, error) {
+	view, ok := s.views[a]
+	if !ok {
+		return view, &penumbra.Error{Kind: penumbra.NotFound, What: "there is no resource " + string(a), Remedy: "look at the list"}
+	}
+	return view, nil
+}
+
+func (s *shop) Drifts(_ context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error) {
+	return slices.DeleteFunc(slices.Clone(s.drifts), func(d penumbra.Drift) bool {
+		return q.ID != "" && d.ID != q.ID || q.Active && !d.Active()
+	}), nil
+}
+
+func (s *shop) Proposals(_ context.Context, drift string) ([]penumbra.Proposal, []penumbra.Omitted, error) {
+	return slices.DeleteFunc(slices.Clone(s.proposals), func(p penumbra.Proposal) bool { return p.Drift != drift }), s.omitted, s.planning
+}
+
+func (s *shop) Proposal(_ context.Context, id string) (penumbra.Proposal, error) {
+	for _, p := range s.proposals {
+		if p.ID == id {
+			return p, nil
+		}
+	}
+	return penumbra.Proposal{}, &penumbra.Error{Kind: penumbra.NotFound, What: "there is no proposal " + id}
+}
+
+func (s *shop) Runs(_ context.Context, q penumbra.RunQuery) ([]penumbra.Run, error) {
+	return slices.DeleteFunc(slices.Clone(s.runs), func(r penumbra.Run) bool { return q.ID != "" && r.ID != q.ID }), nil
+}
+
+func (s *shop) Approve(_ context.Context, proposal, hash, by string) (penumbra.Run, error) {
+	return s.runs[0], s.decided("approve", proposal, hash, by)
+}
+
+func (s *shop) Reject(_ context.Context, proposal, by, reason string) error {
+	return s.decided("reject", proposal, by, reason)
+}
+
+func (s *shop) Acknowledge(_ context.Context, drift, by string) (penumbra.Drift, error) {
+	return s.drifts[0], s.decided("acknowledge", drift, by)
+}
+
+func (s *shop) Rollback(_ context.Context, run, by string) (penumbra.Proposal, error) {
+	return s.proposals[0], s.decided("rollback", run, by)
+}
+
+func before(d time.Duration) time.Time { return fixedNow.Add(-d) }
+
+const day = 24 * time.Hour
+
+func set(confidence float64, values ...penumbra.Candidate) penumbra.Expectation {
+	return penumbra.Expectation{Confidence: confidence, Values: values, Support: 40}
+}
+
+func likely(v penumbra.Value, p float64) penumbra.Candidate {
+	return penumbra.Candidate{Value: v, Probability: p}
+}
+
+func hidden() penumbra.Value {
+	v, _ := penumbra.Secret(penumbra.SecretPrefix + "0123456789abcdef0123456789abcdef")
+	return v
+}
+
+func newShop(t testing.TB) *shop {
+	t.Helper()
+	s := &shop{views: map[penumbra.Address]penumbra.ShadowView{}}
+	small, large := penumbra.String("db.t3.small"), penumbra.String("db.t3.large")
+	class := penumbra.Finding{Path: "instance_class", Verdict: penumbra.Drifted, Declared: true, Template: small, Actual: large, Expectation: set(.95, likely(small, .97))}
+	iops := penumbra.Finding{Path: "iops", Verdict: penumbra.Drifted, Declared: true, Template: penumbra.Number(3000), Actual: penumbra.Number(12000), Expectation: penumbra.Expectation{Confidence: .95, Interval: &penumbra.Interval{Low: 2900, High: 3400}}}
+	size := penumbra.Finding{Path: "desired_capacity", Verdict: penumbra.Impending, Declared: true, Template: penumbra.Number(4), Actual: penumbra.Number(4), Horizon: 2,
+		Expectation: set(.95, likely(penumbra.Number(4), .8)),
+		Forecast:    &penumbra.Forecast{Path: "desired_capacity", Leave: [5]float64{.04, .22, .63, .91, .997}, Next: penumbra.Number(6), Reason: "three edits by alice on Fridays"}}
+	cause := penumbra.Cause{Key: "e-91", Actor: "alice@example.com", ActorKind: penumbra.User, Action: "ModifyDBInstance", Source: "cloudtrail", Time: before(38 * time.Minute), After: before(43 * time.Minute)}
+	s.drifts = []penumbra.Drift{
+		{ID: "d-tag", Resource: "shop/aws_s3_bucket.assets", Type: "aws_s3_bucket", Verdict: penumbra.Tolerated, Opened: before(9 * day), Changed: before(9 * day),
+			Findings: []penumbra.Finding{{Path: "tags.scanned", Verdict: penumbra.Tolerated, Actual: penumbra.String("2026-03-05")}}},
+		{ID: "d-asg", Resource: `shop/aws_autoscaling_group.web["eu-west-1/blue"]`, Type: "aws_autoscaling_group", Verdict: penumbra.Impending, Opened: before(2 * time.Hour), Changed: before(2 * time.Hour), Findings: []penumbra.Finding{size}},
+		{ID: "d-sg", Resource: "network/aws_security_group.edge", Type: "aws_security_group", Verdict: penumbra.Unexpected, Opened: before(26 * time.Hour), Changed: before(26 * time.Hour), Status: penumbra.Acknowledged, AcknowledgedBy: "bo", AcknowledgedAt: before(20 * time.Hour),
+			Findings: []penumbra.Finding{{Path: "description", Verdict: penumbra.Unexpected, Actual: penumbra.String(hostile)}}},
+		{ID: "d-db", Resource: mainDB, Type: "aws_db_instance", Verdict: penumbra.Drifted, Critical: true, Cause: cause, Opened: before(37 * time.Minute), Changed: before(37 * time.Minute), Foreseen: before(30 * time.Hour), Findings: []penumbra.Finding{class, iops}},
+	}
+	s.addResources()
+	s.addShadow(class, iops)
+	s.addProposals()
+	s.runs = []penumbra.Run{
+		{ID: "r-2", Proposal: "p-revert", Drift: "d-db", Stack: "shop", State: penumbra.Applying, Started: before(8 * time.Second),
+			Steps: []penumbra.RunStep{{State: penumbra.Planned, Time: before(8 * time.Second)}, {State: penumbra.Checking, Time: before(7 * time.Second)}, {State: penumbra.Applying, Time: before(3 * time.Second)}}},
+		{ID: "r-1", Proposal: "p-old", Drift: "d-db", Stack: "shop", State: penumbra.Done, Started: before(3 * day), Ended: before(3*day - time.Minute), Outcome: "instance_class is db.t3.small again", Log: "Apply complete! <b>1</b> changed"},
+		{ID: "r-0", Proposal: "p-x", Drift: "d-other", Stack: "shop", State: penumbra.Halted, Started: before(4 * day)},
+	}
+	return s
+}
+
+func (s *shop) addResources() {
+	verdicts := map[penumbra.Address]penumbra.Verdict{}
+	for _, d := range s.drifts {
+		verdicts[d.Resource] = d.Verdict
+	}
+	types := []string{"aws_subnet", "aws_iam_role", "aws_lambda_function", "aws_sqs_queue", "aws_route53_record"}
+	for a, v := range verdicts {
+		s.resources = append(s.resources, penumbra.ResourceStatus{Address: a, Type: "aws_thing", Verdict: v, Settings: 21, Declared: 9, Snapshot: before(2 * time.Minute)})
+	}
+	for i := range 180 {
+		r := penumbra.ResourceStatus{Address: penumbra.NewAddress([]string{"shop", "network"}[i%2], fmt.Sprintf("%s.item[%q]", types[i%5], fmt.Sprint("k", i))), Type: types[i%5], Settings: 14, Declared: 6, Snapshot: before(2 * time.Minute)}
+		if i%60 == 7 {
+			r.Verdict, r.NotChecked, r.Snapshot = penumbra.NotChecked, "AccessDenied: lambda:GetFunction", time.Time{}
+		}
+		s.resources = append(s.resources, r)
+	}
+	slices.SortFunc(s.resources, func(a, b penumbra.ResourceStatus) int {
+		if a.Verdict != b.Verdict {
+			return int(b.Verdict) - int(a.Verdict)
+		}
+		return slices.Compare([]byte(a.Address), []byte(b.Address))
+	})
+	counts := map[penumbra.Verdict]int{}
+	for _, r := range s.resources {
+		counts[r.Verdict]++
+	}
+	s.status = penumbra.Status{
+		Version: "0.1.0", Time: fixedNow, Resources: len(s.resources), Settings: 2614, Verdicts: counts, Observations: 1482093, Quarantined: 3,
+		Stacks: []penumbra.StackStatus{
+			{Name: "shop", Source: "tofu", Resources: 93, Worst: penumbra.Drifted, LastRead: before(2 * time.Minute), NextRead: fixedNow.Add(3 * time.Minute), Took: 4210 * time.Millisecond},
+			{Name: "network", Source: "tofu", Resources: 91, Worst: penumbra.Unexpected, LastRead: before(61 * time.Minute), NextRead: fixedNow.Add(40 * time.Second), Error: "tofu plan: the state is locked by ci-1", Took: time.Second},
+			{Name: "new", Source: "tofu", Reading: true},
+		},
+	}
+}
+
+func (s *shop) addShadow(class, iops penumbra.Finding) {
+	setting := func(f penumbra.Finding, leave ...float64) penumbra.SettingView {
+		v := penumbra.SettingView{Path: f.Path, Verdict: f.Verdict, Declared: f.Declared, Sensitive: f.Sensitive, Template: f.Template, Actual: f.Actual, Expectation: f.Expectation}
+		v.Expectation.Confidence = .95
+		copy(v.Forecast.Leave[:], leave)
+		return v
+	}
+	fourteen, gp3 := penumbra.Number(14), penumbra.String("gp3")
+	view := penumbra.ShadowView{
+		Resource: penumbra.Resource{Address: mainDB, Type: "aws_db_instance", SnapshotTime: before(2 * time.Minute), TemplateTime: before(9 * day)},
+		Time:     fixedNow, Verdict: penumbra.Drifted, Drifts: []penumbra.Drift{s.drifts[3]},
+		Settings: []penumbra.SettingView{
+			setting(penumbra.Finding{Path: "backup_retention_period", Declared: true, Template: fourteen, Actual: fourteen, Expectation: set(.95, likely(fourteen, .995))}, .0004, .002, .006, .03, .11),
+			setting(class, .004, .03, .11, .42, .81), setting(iops, .001, .01, .05, .2, .5),
+			setting(penumbra.Finding{Path: "master_password", Declared: true, Sensitive: true, Template: hidden(), Actual: hidden(), Expectation: set(.95, likely(hidden(), .99))}, 0, 0, 0, .01, .04),
+			setting(penumbra.Finding{Path: "storage_type", Declared: true, Template: gp3, Actual: gp3, Expectation: set(.95, likely(gp3, .98), likely(penumbra.String("io2"), .02))}, 0, .001, .003, .02, .09),
+			setting(penumbra.Finding{Path: "tags.note", Actual: penumbra.String(hostile), Expectation: penumbra.Expectation{Novel: true, NovelProbability: .4}}, .1, .3, .5, .7, .9),
+		},
+	}
+	add := func(t time.Time, kind penumbra.ObservationKind, path string, v penumbra.Value, actor string, ak penumbra.ActorKind) {
+		view.History = append(view.History, penumbra.HistoryPoint{Time: t, Kind: kind, Path: path, Value: v, Actor: actor, ActorKind: ak})
+	}
+	small, medium, large := penumbra.String("db.t3.small"), penumbra.String("db.t3.medium"), penumbra.String("db.t3.large")
+	for _, x := range []struct {
+		path        string
+		a, b, c     penumbra.Value
+		first, last string
+	}{{"instance_class", small, medium, large, "autoscaler", "alice@example.com"}, {"iops", penumbra.Number(3000), penumbra.Number(3200), penumbra.Number(12000), "tuner", "alice@example.com"}} {
+		add(before(30*day), penumbra.TemplateKind, x.path, x.a, "", 0)
+		add(before(30*day), penumbra.SnapshotKind, x.path, x.a, "", 0)
+		add(before(16*day), penumbra.EventKind, x.path, x.b, x.first, penumbra.Automation)
+		add(before(14*day), penumbra.EventKind, x.path, x.a, x.first, penumbra.Automation)
+		add(before(9*day), penumbra.EventKind, x.path, x.b, x.first, penumbra.Automation)
+		add(before(8*day), penumbra.SnapshotKind, x.path, x.a, "", 0)
+		add(before(38*time.Minute), penumbra.EventKind, x.path, x.c, x.last, penumbra.User)
+	}
+	add(before(day), penumbra.EventKind, "tags.note", penumbra.String(hostile), "</script><script>alert(2)</script>", penumbra.User)
+	add(before(day), penumbra.SnapshotKind, "master_password", hidden(), "", 0)
+	s.views[mainDB] = view
+}
+
+func (s *shop) addProposals() {
+	change := func(a penumbra.Address, action penumbra.PlanAction, paths ...string) penumbra.PlannedChange {
+		return penumbra.PlannedChange{Resource: a, Type: "aws_db_instance", Action: action, ReplacePaths: paths,
+			Changes: []penumbra.PathChange{{Path: "instance_class", Before: penumbra.String("db.t3.large"), After: penumbra.String("db.t3.small")}}}
+	}
+	diff := "--- a/main.tf\n+++ b/main.tf\n@@ -12,3 +12,3 @@\n resource \"aws_db_instance\" \"main\" {\n-  instance_class = \"db.t3.small\"\n+  instance_class = \"db.t3.large\" # <script>\n }\n"
+	s.proposals = []penumbra.Proposal{
+		{ID: "p-adopt", Drift: "d-db", Kind: penumbra.Adopt, Title: "Write db.t3.large into the code", State: penumbra.Proposed, Rank: 1, Hash: "1f3a5c7e9b2d4f60718293a4b5c6d7e8f90123456789abcdef0123456789abcd",
+			Explanation: "alice changed the class while the CPU was at 97 %, and latency has fallen since.", Impact: "Nothing is destroyed or replaced; the code will say what is there.",
+			WayBack: "Revert the commit; a plan then brings db.t3.small back.", Scores: penumbra.Scores{Likelihood: .86, Risk: .04, Complexity: .22}, ScoreReasons: []string{"success: 12 of 14 adoptions like it held for a week"},
+			Script: "cd infra/shop\ngit apply adopt.patch\ntofu plan -detailed-exitcode\n", Patch: &penumbra.Patch{Stack: "shop", Files: []penumbra.FilePatch{{Path: "main.tf", Diff: diff}}},
+			Plan: &penumbra.Plan{Hash: "aa", Stack: "shop"}},
+		{ID: "p-revert", Drift: "d-db", Kind: penumbra.Revert, Title: "Bring the database back to the code", State: penumbra.Proposed, Rank: 2, Hash: "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab",
+			Explanation: "The code declares db.t3.small.", Impact: "Replaces 1 resource, updates 1.", WayBack: "A replaced database cannot be brought back; restore its last snapshot.",
+			Scores: penumbra.Scores{Likelihood: .61, Risk: .83, Complexity: .3}, Script: "tofu apply revert.tfplan\n",
+			Plan: &penumbra.Plan{Hash: "bb", Stack: "shop", Changes: []penumbra.PlannedChange{change("shop/aws_db_parameter_group.main", penumbra.Update), change(mainDB, penumbra.Replace, "iops"), change("shop/aws_db_proxy.main", penumbra.Destroy)}, Text: "Plan: 1 to add, 1 to change, 2 to destroy."}},
+		{ID: "p-done", Drift: "d-db", Kind: penumbra.IgnoreRule, Title: "Ignore it", State: penumbra.Rejected, Rank: 3, Scores: penumbra.Scores{Likelihood: .3, Risk: .01, Complexity: .01}, Rule: &penumbra.Rule{Pattern: "shop/aws_db_instance.main.iops", Expires: fixedNow.Add(7 * day)}},
+	}
+	s.omitted = []penumbra.Omitted{{Kind: penumbra.IgnoreChanges, Reason: "the drift is critical"}}
+}
