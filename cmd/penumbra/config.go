@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,13 +109,31 @@ var known = []string{
 	"schedule.every", "schedule.jitter", "schedule.gap", "schedule.burst", "schedule.timeout",
 }
 
+// knownOfStack are the keys that may stand in a stack.
+var knownOfStack = []string{"name", "dir", "binary", "parallelism", "var_files", "watch", "every"}
+
+// unknownStackKey returns the first key of a stack that has no meaning: a
+// misspelt one would otherwise be passed over in silence.
+func unknownStackKey(k *koanf.Koanf) (string, bool) {
+	stacks, _ := k.Get("stacks").([]any)
+	for i, s := range stacks {
+		keys, _ := s.(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
+			if !slices.Contains(knownOfStack, key) {
+				return fmt.Sprintf("stacks[%d].%s", i, key), true
+			}
+		}
+	}
+	return "", false
+}
+
 func (c *config) check(k *koanf.Koanf) error {
 	invalid := func(what, remedy string) error {
 		return &penumbra.Error{Kind: penumbra.Invalid, What: orDefaults(c.file) + ": " + what, Remedy: remedy}
 	}
 	if c.file != "" {
 		for _, key := range k.Keys() {
-			if !contains(known, key) && !strings.HasPrefix(key, "stacks.") {
+			if !slices.Contains(known, key) && !strings.HasPrefix(key, "stacks.") {
 				return invalid(fmt.Sprintf("unknown key %q", key), "known keys are "+strings.Join(known, ", "))
 			}
 		}
@@ -127,6 +147,9 @@ func (c *config) check(k *koanf.Koanf) error {
 	if n := len(c.Impending); n != 0 && n != len(penumbra.Horizons) {
 		return invalid(fmt.Sprintf("impending has %d thresholds", n), fmt.Sprintf("give one for each horizon: %s", strings.Join(penumbra.HorizonNames[:], ", ")))
 	}
+	if key, ok := unknownStackKey(k); ok {
+		return invalid("unknown key "+key, "the keys of a stack are "+strings.Join(knownOfStack, ", "))
+	}
 	for i, s := range c.Stacks {
 		if !penumbra.ValidStackName(s.Name) {
 			return invalid(fmt.Sprintf("stacks[%d] is named %q", i, s.Name), "use letters, digits, '.', '_' and '-'")
@@ -136,15 +159,6 @@ func (c *config) check(k *koanf.Koanf) error {
 		}
 	}
 	return nil
-}
-
-func contains(list []string, x string) bool {
-	for _, y := range list {
-		if x == y {
-			return true
-		}
-	}
-	return false
 }
 
 // path makes a path of the configuration absolute.
