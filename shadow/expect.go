@@ -2,7 +2,6 @@ package shadow
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
@@ -204,12 +203,12 @@ func addAccepted(e *penumbra.Expectation, accepted []penumbra.Value, present pen
 }
 
 // expectHabit sets what a habit of automation makes of the set, if there is
-// one; home is where the setting belongs.
+// one. The history may be nil; home is where the setting belongs.
 func (q *question) expectHabit(e *penumbra.Expectation, home penumbra.Value, h *history) {
-	b := h.habit
-	if !b.established() {
+	if h == nil || !h.habit.established() {
 		return
 	}
+	b := h.habit
 	values := b.candidates(nil, home, q.at)
 	sortCandidates(values)
 	e.Values, _ = cut(values, 0, q.confidence)
@@ -226,7 +225,7 @@ func (q *question) expectUndeclared(e *penumbra.Expectation, c *class, s *settin
 	if x != nil {
 		current, at, since = x.from, x.found, x.after
 	}
-	q.expectHabit(e, current, s.past0())
+	q.expectHabit(e, current, s.history)
 	if e.Habit {
 		return
 	}
@@ -261,22 +260,11 @@ func (x *excursion) visited(v penumbra.Value) bool {
 	return v == x.value || slices.ContainsFunc(x.visits, func(y visit) bool { return y.value == v })
 }
 
-var noHistory = &history{}
-
-// past0 returns the setting's history, an empty one if there is none; it is
-// not for writing.
-func (s *setting) past0() *history {
-	if s.history == nil {
-		return noHistory
-	}
-	return s.history
-}
-
 // holds reports whether v is in the setting's own prediction set at the
 // model's reference confidence.
 func (p *Pooled) holds(r *resource, s *setting, v penumbra.Value, at int64) bool {
 	q := question{p: p, r: r, at: at, confidence: p.reference}
-	e := penumbra.Expectation{Path: strings.Clone(s.path)}
+	e := penumbra.Expectation{Path: s.path}
 	q.expectUndeclared(&e, s.class, s)
 	return e.Contains(v)
 }

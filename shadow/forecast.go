@@ -20,7 +20,7 @@ func (p *Pooled) Forecast(r *penumbra.Resource, at time.Time) []penumbra.Forecas
 	out := make([]penumbra.Forecast, 0, count(r))
 	q := question{p: p, r: known, at: t}
 	if known == nil {
-		q.r = &resource{kind: r.Type, first: t}
+		q.r = &resource{kind: r.Type}
 	}
 	walk(r, known, func(path string, template penumbra.Value, s *setting) {
 		var c *class
@@ -69,12 +69,13 @@ func (q *question) outlook(c *class, s *setting, declared bool) outlook {
 	var explained float64
 	if s != nil && s.history != nil && s.history.clock != nil && len(s.history.left) >= minExcursions {
 		h := s.history
-		h.clock.advance(q.at)
+		clock := *h.clock // asking changes nothing
+		clock.advance(q.at)
 		o.nights = decayedDays(days(max(0, q.at-s.since)), habitLife)
 		o.last = h.left[len(h.left)-1]
-		if _, explained = h.clock.survival(q.at, o.last, secondsPerDay, o.nights); explained > 0 {
-			o.clock = h.clock
-			explained = h.sums0(q.at) * min(1, explained/h.clock.total())
+		if _, explained = clock.survival(q.at, o.last, secondsPerDay, o.nights); explained > 0 {
+			o.clock = &clock
+			explained = s.sums(q.at).leaves * min(1, explained/clock.total())
 		}
 	}
 	if o.leaves {
@@ -189,13 +190,6 @@ func (c *class) flightTo(current penumbra.Value, at int64) (penumbra.Value, bool
 		}
 	}
 	return best, most > 0.05
-}
-
-// sums0 returns the decayed count of departures at t.
-func (h *history) sums0(t int64) float64 {
-	x := *h
-	x.advance(t)
-	return x.leaves
 }
 
 func (k *clock) total() float64 {

@@ -34,7 +34,7 @@ func (p *Pooled) inOrder(o *penumbra.Observation) *resource {
 	r := p.resources[o.Resource]
 	if r == nil {
 		p.serial++
-		r = &resource{number: p.serial, kind: p.intern(o.Type), first: t}
+		r = &resource{number: p.serial, kind: p.intern(o.Type)}
 		p.resources[o.Resource] = r
 	}
 	if t < r.last {
@@ -51,7 +51,6 @@ func (p *Pooled) observeTemplate(r *resource, o *penumbra.Observation) {
 	first := !r.template
 	r.template, r.code = true, false
 	var added []setting
-	declared := 0
 	each(r.settings, o.Settings, func(s *setting, x *penumbra.Setting) {
 		switch {
 		case x == nil || x.Value.IsNull():
@@ -59,7 +58,6 @@ func (p *Pooled) observeTemplate(r *resource, o *penumbra.Observation) {
 				p.declare(r, s, penumbra.Null(), t)
 				r.settling = true
 			}
-			return
 		case s == nil:
 			n := p.newSetting(r, x.Path, t)
 			n.template = n.class.shared(x.Value)
@@ -70,7 +68,6 @@ func (p *Pooled) observeTemplate(r *resource, o *penumbra.Observation) {
 			p.declare(r, s, s.class.shared(x.Value), t)
 			r.settling = r.settling || !first
 		}
-		declared++
 	})
 	r.insert(added)
 	for _, x := range o.Applied {

@@ -152,6 +152,7 @@ func TestHabit(t *testing.T) {
 		{2, penumbra.Automation, false, false},
 		{3, penumbra.Automation, true, false},
 		{5, penumbra.Automation, true, false},
+		{14, penumbra.Automation, true, true},
 		{20, penumbra.Automation, true, true},
 		{20, penumbra.User, false, false},
 		{20, penumbra.UnknownActor, false, false},
@@ -259,5 +260,79 @@ func TestWave(t *testing.T) {
 			}
 			w.holds(at, "n7", "memory", 2048, false)
 		})
+	}
+}
+
+// TestPendingIsNoDeparture has code that is merged and not applied.
+func TestPendingIsNoDeparture(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 6 {
+		name := fmt.Sprint(i)
+		r := w.resource(name)
+		r.Template = settings("size", 2)
+		w.model.Observe(&penumbra.Observation{Kind: penumbra.TemplateKind, Time: start, Resource: r.Address, Type: r.Type,
+			Settings: r.Template, Applied: settings("size", 1)})
+		w.snapshot(start, name, "size", 1)
+		w.snapshot(start.Add(day), name, "size", 1)
+		w.holds(start.Add(day), name, "size", 1, false)
+		w.snapshot(start.Add(2*day), name, "size", 2)
+		w.holds(start.Add(2*day), name, "size", 2, true)
+	}
+	if f := w.forecast(start.Add(2*day), "0", "size"); f.Leave[3] > 0.02 || f.Reason != "" {
+		t.Errorf("applies counted as departures: %+v", f)
+	}
+}
+
+// TestTemplateLeftOpen has a value that is known only after the apply.
+func TestTemplateLeftOpen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.resource("a")
+	r.Template = penumbra.Settings{{Path: "ip", Value: penumbra.Unknown()}}
+	w.model.Observe(&penumbra.Observation{Kind: penumbra.TemplateKind, Time: start, Resource: r.Address, Type: r.Type, Settings: r.Template})
+	w.holds(start, "a", "ip", "10.0.0.1", true)
+	w.snapshot(start, "a", "ip", "10.0.0.1")
+	w.holds(start.Add(time.Hour), "a", "ip", "10.0.0.1", true)
+}
+
+// TestAutomationIsSeenAtTheReturn has a log that tells of the end only.
+func TestAutomationIsSeenAtTheReturn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.template(start, "a", "size", 1)
+	at := start
+	for i := range 24 * 5 {
+		at = start.Add(time.Duration(i) * time.Hour)
+		size := 1
+		switch at.Hour() {
+		case 3:
+			size = 2
+		case 4:
+			w.event(at.Add(-time.Minute), "a", "restore", penumbra.Automation)
+		}
+		w.snapshot(at, "a", "size", size)
+	}
+	midnight := start.Add(5 * day)
+	w.holds(midnight.Add(3*time.Hour+30*time.Minute), "a", "size", 2, true)
+	w.holds(midnight.Add(12*time.Hour), "a", "size", 2, false)
+}
+
+// TestAskingChangesNothing asks far ahead and goes on.
+func TestAskingChangesNothing(t *testing.T) {
+	t.Parallel()
+	var forecasts [2]penumbra.Forecast
+	for i := range forecasts {
+		w := newWorld(t)
+		midnight := nights(w, 8, penumbra.Automation)
+		if i == 1 {
+			w.forecast(midnight.Add(300*day), "a", "size")
+			w.expect(midnight.Add(300*day), "a", "size", 0.9)
+		}
+		w.snapshot(midnight, "a", "size", 3, "disk", 10)
+		forecasts[i] = w.forecast(midnight, "a", "size")
+	}
+	if forecasts[0].Leave != forecasts[1].Leave {
+		t.Errorf("%v, after asking %v", forecasts[0].Leave, forecasts[1].Leave)
 	}
 }

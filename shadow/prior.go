@@ -55,9 +55,9 @@ func DefaultPrior() Prior {
 	return Prior{
 		ChangeRate: 0.0006, EstateStrength: 20000,
 		DepartureRate: 0.00006,
-		TypeStrength:  300, TokenStrength: 3000, ClassStrength: 16000, OwnStrength: 60,
+		TypeStrength:  100, TokenStrength: 6000, ClassStrength: 16000, OwnStrength: 60,
 		LeaveStrength: 3000, LeaveClassStrength: 300,
-		OwnWeight: 0.3, FleetWeight: 0.7, Floor: 0.03,
+		OwnWeight: 0.3, FleetWeight: 0.7, Floor: 0.025,
 		TokenShare: 0.7,
 		Wave:       0.05, WaveDone: 0.1, Flight: 2,
 		Burst:   0.1,

@@ -12,8 +12,7 @@ type resource struct {
 	number   uint32
 	kind     string
 	settings []setting // sorted by path
-	first    int64     // Unix seconds of the first observation
-	last     int64     // of the last in order
+	last     int64     // Unix seconds of the last observation in order
 	snapshot int64     // of the last snapshot that was read, 0 if none
 	full     bool      // a full snapshot was seen: what is absent is absent
 	code     bool      // known from changes of the code only
@@ -121,7 +120,7 @@ func (h *history) advance(t int64) {
 	h.at = t
 }
 
-// at returns the sums as of t and leaves the history as it is.
+// sums returns the history's sums as of t and leaves the history as it is.
 func (s *setting) sums(t int64) history {
 	if s.history == nil {
 		return history{}
