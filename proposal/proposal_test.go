@@ -221,6 +221,34 @@ func TestWords(t *testing.T) {
 	}
 }
 
+func TestWordsOfACause(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		drift func(*penumbra.Drift)
+		want  string
+	}{
+		{"no log", func(d *penumbra.Drift) { d.Cause = penumbra.Cause{Time: now, After: now.Add(-time.Hour)} },
+			`Somebody or something that no log names changed tls from "info" to "debug" between 2026-03-01 08:30 UTC and 2026-03-01 09:30 UTC.`},
+		{"nothing known", func(d *penumbra.Drift) { d.Cause = penumbra.Cause{} },
+			`Somebody or something that no log names changed tls from "info" to "debug".`},
+		{"undeclared", func(d *penumbra.Drift) { d.Findings[0].Template = penumbra.Null() },
+			`alice (user) changed tls, which the code leaves open and which is now "debug" on 2026-03-01 08:30 UTC with edit, says audit.`},
+		{"did not move", func(d *penumbra.Drift) { d.Findings[0].Actual = penumbra.String("info") },
+			`tls is "info", as the code says, and yet not as it usually is by now.`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			ev := evidence(penumbra.Drifted, "tls")
+			test.drift(&ev.Drift)
+			if got := happened(&ev.Drift); got != test.want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, test.want)
+			}
+		})
+	}
+}
+
 func TestReplacementIsToldFirst(t *testing.T) {
 	t.Parallel()
 	ev := evidence(penumbra.Drifted, "listen_port")

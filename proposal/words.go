@@ -77,6 +77,8 @@ func happened(d *penumbra.Drift) string {
 		switch {
 		case f.Path == "":
 			words = append(words, "the resource itself")
+		case f.Template == f.Actual:
+			return fmt.Sprintf("%s is %s, as the code says, and yet not as it usually is by now.", f.Path, shown(f.Actual, f.Sensitive))
 		case f.Template.IsNull():
 			words = append(words, fmt.Sprintf("%s, which the code leaves open and which is now %s", f.Path, shown(f.Actual, f.Sensitive)))
 		default:

@@ -243,8 +243,8 @@ func TestRestoreOfARuleDeletesIt(t *testing.T) {
 func TestExecuteRefuses(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name   string
-		break_ func(*penumbra.Run, *penumbra.Proposal, *penumbra.Decision)
+		name  string
+		spoil func(*penumbra.Run, *penumbra.Proposal, *penumbra.Decision)
 	}{
 		{"no decision named", func(r *penumbra.Run, _ *penumbra.Proposal, d *penumbra.Decision) { r.Decision, d.ID = "", "" }},
 		{"another decision", func(r *penumbra.Run, _ *penumbra.Proposal, _ *penumbra.Decision) { r.Decision = "dec-2" }},
@@ -260,7 +260,7 @@ func TestExecuteRefuses(t *testing.T) {
 			w := newWorld()
 			p := w.proposalOf(penumbra.Revert)
 			run, decision := approved(p)
-			test.break_(&run, &p, &decision)
+			test.spoil(&run, &p, &decision)
 			run, err := w.machine().Execute(t.Context(), run, p, decision)
 			if penumbra.KindOf(err) != penumbra.Refused || run.State != penumbra.Failed {
 				t.Errorf("run is %s, error %v; want failed and refused", run.State, err)

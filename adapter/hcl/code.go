@@ -406,7 +406,7 @@ func usesIn(body *hclsyntax.Body, root, name string) int {
 	n := 0
 	for _, attr := range body.Attributes {
 		for _, t := range attr.Expr.Variables() {
-			if len(t) < 1 || t.RootName() != root {
+			if t.RootName() != root {
 				continue
 			}
 			if len(t) < 2 {

@@ -11,6 +11,9 @@ import (
 // secret, "" if there is none: a value of a sensitive variable, a text under a
 // name such as password, a text that looks like a key.
 func (f *file) secret() string {
+	if penumbra.LooksSecret("", penumbra.String(string(f.src))) {
+		return f.path // comments are in a patch too
+	}
 	finder := &secretFinder{file: f}
 	_ = hclsyntax.VisitAll(f.body, func(node hclsyntax.Node) hcl2.Diagnostics {
 		finder.visit(node)
