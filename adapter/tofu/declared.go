@@ -11,12 +11,12 @@ import (
 type declared struct {
 	whole  bool
 	fields map[string]*declared
-	ignore map[string]*declared // what ignore_changes takes back
+	ignore *declared // what ignore_changes takes back
 }
 
 // has reports whether the place, as [leaf] spells it, is declared.
 func (d *declared) has(config string) bool {
-	return d.covers(config) && !d.ignored(config)
+	return d.covers(config) && (d.ignore == nil || !d.ignore.covers(config))
 }
 
 func (d *declared) covers(config string) bool {
@@ -28,10 +28,6 @@ func (d *declared) covers(config string) bool {
 		d, config = d.fields[name], rest
 	}
 	return d != nil
-}
-
-func (d *declared) ignored(config string) bool {
-	return d.ignore != nil && (&declared{fields: d.ignore}).covers(config)
 }
 
 // field returns the place below, made if it is not there yet.

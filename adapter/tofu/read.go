@@ -12,7 +12,7 @@ import (
 )
 
 // Read returns a template and a snapshot of each resource instance of the
-// stack, see [ReadPlan] for what stands for what. Nothing in the working
+// stack, as [ReadPlan] does of a normal plan. Nothing in the working
 // directory is written and no lock is taken, so it needs none.
 //
 // A resource that could not be read comes as a snapshot with the reason, and
@@ -20,7 +20,7 @@ import (
 // error is returned: Unavailable for providers and backends, Invalid with file
 // and line for code, Missing for a tool or a folder without `tofu init`.
 func (w *Workspace) Read(ctx context.Context) ([]penumbra.Observation, error) {
-	at := w.config.Now()
+	from := reading{w.config.Stack, w.config.Now()}
 	known, err := w.schemas(ctx)
 	if err != nil {
 		return nil, err
@@ -30,11 +30,26 @@ func (w *Workspace) Read(ctx context.Context) ([]penumbra.Observation, error) {
 		return nil, &penumbra.Error{Kind: penumbra.Full, What: "make a folder for a plan", Err: err, Remedy: "make room in the data folder"}
 	}
 	defer os.RemoveAll(temp)
-	found, err := w.readPlan(ctx, filepath.Join(temp, "plan"), known)
+	version, err := w.checkVersion(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return found.observations(reading{w.config.Stack, at}), nil
+	code := w.readCode(version)
+	if m := w.recall(code); m != nil {
+		if out, err := w.refresh(ctx, from, temp, code, m, known); out != nil || err != nil {
+			return out, err
+		}
+	}
+	file := filepath.Join(temp, "plan")
+	found, err := w.readPlan(ctx, file, known)
+	if err != nil {
+		return nil, err
+	}
+	code.amend(found.declared)
+	if !found.errored {
+		w.remember(code, found, file, known)
+	}
+	return found.observations(from), nil
 }
 
 // readPlan plans the code as it is and reads the plan.
@@ -53,6 +68,7 @@ func (w *Workspace) readPlan(ctx context.Context, file string, known shapes, mor
 		return nil, err
 	}
 	if failed != nil {
+		found.errored = true
 		found.markUnread(happened)
 	}
 	return found, nil
