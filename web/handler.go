@@ -96,7 +96,7 @@ func (s *site) signedIn(p page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if query := r.URL.Query(); query.Has("token") && r.Method == http.MethodGet {
 			if !s.sessions.admits(query.Get("token")) {
-				s.askToken(w, r, "That token is not this daemon's.")
+				s.askToken(w, "That token is not this daemon's.")
 				return
 			}
 			s.sessions.start(w)
@@ -106,7 +106,7 @@ func (s *site) signedIn(p page) http.HandlerFunc {
 		}
 		sess, ok := s.sessions.find(r)
 		if !ok {
-			s.askToken(w, r, "")
+			s.askToken(w, "")
 			return
 		}
 		if err := p(w, r, sess); err != nil {
@@ -139,7 +139,7 @@ func (s *site) form(p page) http.HandlerFunc {
 func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil || !s.sessions.admits(r.PostForm.Get("token")) {
-		s.askToken(w, r, "That token is not this daemon's.")
+		s.askToken(w, "That token is not this daemon's.")
 		return
 	}
 	s.sessions.start(w)
@@ -152,14 +152,13 @@ func (s *site) signOut(w http.ResponseWriter, r *http.Request, _ session) error 
 	return nil
 }
 
-func (s *site) askToken(w http.ResponseWriter, r *http.Request, problem string) {
+func (s *site) askToken(w http.ResponseWriter, problem string) {
 	s.show(w, http.StatusUnauthorized, "signin.html", map[string]any{"Title": "Sign in", "Problem": problem})
 }
 
 // frame is what every page has around its own data.
 type frame struct {
 	Title   string
-	Session session
 	Form    string
 	By      string
 	Refresh int // seconds until the page loads itself again, 0 for never
@@ -168,7 +167,7 @@ type frame struct {
 }
 
 func (s *site) frame(title string, sess session, data any) frame {
-	return frame{Title: title, Session: sess, Form: sess.form, By: sess.by, Now: s.now(), Data: data}
+	return frame{Title: title, Form: sess.form, By: sess.by, Now: s.now(), Data: data}
 }
 
 // show renders into memory first, so that an error never leaves half a page.

@@ -594,3 +594,17 @@ func TestAssets(t *testing.T) {
 		t.Error("licence, notice and file of uPlot do not agree")
 	}
 }
+
+// BenchmarkOverview makes the first page of 100,000 resources.
+func BenchmarkOverview(b *testing.B) {
+	s := newShop(b)
+	for i := range 100_000 {
+		s.resources = append(s.resources, penumbra.ResourceStatus{Address: penumbra.NewAddress("big", fmt.Sprintf("aws_subnet.item[%d]", i)), Type: "aws_subnet"})
+	}
+	v := signIn(b, s)
+	for b.Loop() {
+		if w := v.send("GET", "/?q=item%5B99", nil); w.Code != http.StatusOK {
+			b.Fatal(w.Code)
+		}
+	}
+}

@@ -17,7 +17,7 @@
   const span = Math.max(last - first, 60);
   const range = { min: first - span * 0.02, max: last + span * 0.06 };
 
-  function heights(u, low, high) {
+  function heights() {
     if (!data.numeric) return [-0.6, Math.max(lanes.length - 0.4, 0.6)];
     const all = data.actual.concat(data.template, data.band || []).filter(v => v !== null);
     const min = Math.min(...all), max = Math.max(...all);
@@ -47,19 +47,28 @@
     c.save();
     let free = -Infinity;
     c.font = 11 * devicePixelRatio + "px " + getComputedStyle(document.body).fontFamily;
-    for (const mark of marks) {
+    c.textBaseline = "bottom";
+    for (const [i, mark] of marks.entries()) {
       const x = u.valToPos(mark.time, "x", true);
+      if (x < box.left || x > box.left + box.width) continue;
       c.fillStyle = c.strokeStyle = markColour(mark.kind);
       c.globalAlpha = 0.5;
       c.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
       c.beginPath(); c.moveTo(x, box.top); c.lineTo(x, box.top + box.height); c.stroke();
       c.globalAlpha = 1;
       c.beginPath(); c.moveTo(x - size, box.top - size * 1.6); c.lineTo(x + size, box.top - size * 1.6); c.lineTo(x, box.top); c.fill();
-      const width = c.measureText(mark.actor).width;
-      const left = Math.min(x + size * 1.4, box.left + box.width - width);
-      if (mark.actor && left > free && left > x - width / 2) {
-        c.fillText(mark.actor, left, box.top - size * 0.4);
-        free = left + width + size;
+      // The name stands to the right of its mark, or to the left at the edge,
+      // and is left out where another one stands.
+      const width = c.measureText(mark.actor).width, beside = size * 1.5;
+      const next = i + 1 < marks.length ? u.valToPos(marks[i + 1].time, "x", true) - size : Infinity;
+      const right = x + beside + width <= Math.min(next, box.left + box.width);
+      const left = right ? x + beside : x - beside - width;
+      if (mark.actor && (right ? x - size : left) > free) {
+        c.textAlign = "left";
+        c.fillText(mark.actor, left, box.top - size * 0.3);
+        free = right ? left + width : x + size;
+      } else {
+        free = Math.max(free, x + size);
       }
     }
     c.restore();
@@ -97,6 +106,21 @@
     return Math.min(Math.ceil(widest) + 22, place.clientWidth * 0.38);
   }
 
+  const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  // Days and times in UTC, the year and the day only where they change.
+  function dates(u, splits, axis, space, step) {
+    let before = "";
+    return splits.map(v => {
+      const t = new Date(v * 1000), iso = t.toISOString();
+      const day = t.getUTCDate() + " " + months[t.getUTCMonth()], year = iso.slice(0, 4);
+      const minor = step >= 86400 ? day : iso.slice(11, step < 60 ? 19 : 16);
+      const major = step >= 86400 ? year : day;
+      const label = major === before ? minor : minor + "\n" + major;
+      before = major;
+      return label;
+    });
+  }
+
   const height = () => data.numeric ? 280 : Math.max(200, 110 + 42 * lanes.length);
   const stepped = uPlot.paths.stepped({ align: 1 });
   let drawn = null;
@@ -105,12 +129,12 @@
     if (drawn) drawn.destroy();
     const axis = { stroke: colour("quiet"), font, grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 } };
     drawn = new uPlot({
-      width: Math.max(place.clientWidth - 14, 200), height: height(), padding: [26, 10, 0, 0],
+      width: Math.max(place.clientWidth - 14, 200), height: height(), padding: [26, 26, 0, 0],
       tzDate: t => uPlot.tzDate(new Date(t * 1000), "Etc/UTC"),
       legend: { show: false },
       cursor: { drag: { x: true, y: false }, points: { size: 9 } },
       scales: { x: { time: true, range: (u, min, max) => min <= first && max >= last ? [range.min, range.max] : [min, max] }, y: { range: heights } },
-      axes: [axis, Object.assign({}, axis, { size: axisWidth }, data.numeric ? {} : {
+      axes: [Object.assign({}, axis, { values: dates }), Object.assign({}, axis, { size: axisWidth }, data.numeric ? {} : {
         splits: () => lanes.map((_, i) => i), values: () => labels, grid: { show: false },
       })],
       series: [
