@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -88,16 +89,27 @@ func Redact(text string) string {
 	text = secretText.ReplaceAllString(text, "[redacted]")
 	text = assignment.ReplaceAllString(text, "${1}${3}[redacted]")
 	return longToken.ReplaceAllStringFunc(text, func(tok string) string {
-		if entropy(tok) > 4.3 && strings.ContainsAny(tok, "0123456789") {
+		parts := []string{tok}
+		if absolutePath.MatchString(tok) {
+			parts = strings.Split(tok, "/") // an error must name its file
+		}
+		if slices.ContainsFunc(parts, looksRandom) {
 			return "[redacted]"
 		}
 		return tok
 	})
 }
 
+func looksRandom(text string) bool {
+	return len(text) >= 40 && strings.ContainsAny(text, "0123456789") && entropy(text) > 4.3
+}
+
 var (
 	assignment = regexp.MustCompile(`(?i)\b([a-z0-9_.-]*(password|passwd|passphrase|secret|token|private_key|api_key|access_key))("?\s*[:=]\s*"?)[^\s",;()]+`)
 	longToken  = regexp.MustCompile(`[A-Za-z0-9+/_=-]{40,}`)
+	// absolutePath matches the start of a path such as /home/…: base64 may hold
+	// slashes, but seldom starts with a word between two.
+	absolutePath = regexp.MustCompile(`^/[A-Za-z][a-z]+/`)
 )
 
 // entropy is Shannon's, in bits a character. Hexadecimal digests stay below 4;
