@@ -212,8 +212,8 @@ type strength struct{ change, leave float64 }
 // sweepStrength is how many changes the parent's dispersion is worth.
 const sweepStrength = 3
 
-// shrunk returns the rates of a pool drawn to a parent's with the strength,
-// the mean of a gamma posterior.
+// shrunk returns the rates of a pool drawn to its parent's, the means of gamma
+// posteriors.
 func (g *group) shrunk(p *Pooled, at int64, s strength, parent func() rates) rates {
 	if g.memo.at == at && g.memo.version == p.version+1 {
 		return g.memo.rates

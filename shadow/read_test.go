@@ -127,3 +127,30 @@ func TestPoolExposure(t *testing.T) {
 		t.Errorf("exposure %v, want %v", p.exposure, want)
 	}
 }
+
+// FuzzPayload reads payloads past the checksum: an error or a model that answers.
+func FuzzPayload(f *testing.F) {
+	p := NewPooled(Options{})
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i, size := range []float64{1, 2, 1, 3, 3} {
+		p.Observe(&penumbra.Observation{Kind: penumbra.TemplateKind, Time: at.Add(time.Duration(i) * time.Hour), Resource: "s/a", Type: "t",
+			Settings: penumbra.Settings{{Path: "size", Value: penumbra.Number(1)}}})
+		p.Observe(&penumbra.Observation{Kind: penumbra.SnapshotKind, Time: at.Add(time.Duration(i) * time.Hour), Resource: "s/a", Type: "t", Full: true,
+			Settings: penumbra.Settings{{Path: "disk", Value: penumbra.Number(size)}, {Path: "size", Value: penumbra.Number(size)}}})
+	}
+	c := &codec{ids: map[string]uint64{}}
+	c.state(&p.state, nil)
+	f.Add(c.data)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m := NewPooled(Options{})
+		fresh := newState()
+		c := &codec{reading: true, data: data}
+		if c.state(&fresh, nil); c.err != nil {
+			return
+		}
+		m.state = fresh
+		r := &penumbra.Resource{Address: "s/a", Type: "t", Actual: penumbra.Settings{{Path: "disk"}, {Path: "size"}}}
+		m.Expect(r, at, 0.95)
+		m.Forecast(r, at)
+	})
+}
