@@ -11,12 +11,28 @@ import (
 
 // stream reads JSON that may be larger than what should be held in memory: it
 // walks objects and lists element by element and decodes only what is wanted.
-type stream struct{ *json.Decoder }
+type stream struct {
+	*json.Decoder
+	input *counter
+}
 
 func newStream(r io.Reader) stream {
-	dec := json.NewDecoder(r)
+	input := &counter{Reader: r}
+	dec := json.NewDecoder(input)
 	dec.UseNumber()
-	return stream{dec}
+	return stream{dec, input}
+}
+
+// counter counts what was read, to tell where a text ends.
+type counter struct {
+	io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
 }
 
 // object calls field with the name of each field of the object, or nothing
@@ -92,7 +108,7 @@ func (s stream) fault(what string, err error) error {
 	var cause string
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		cause = "the text ends in the middle"
+		offset, cause = s.input.n, "the text ends in the middle"
 	default:
 		// The text of an error of encoding/json may quote the input.
 		cause = penumbra.Redact(err.Error())
