@@ -80,6 +80,9 @@ func loadConfig(name string) (*config, error) {
 		}
 	}
 	fromEnv := env.Provider(".", env.Opt{Prefix: "PENUMBRA_", TransformFunc: func(key, value string) (string, any) {
+		if value == "" {
+			return "", nil // as good as not set
+		}
 		key = strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(key, "PENUMBRA_"), "__", "."))
 		switch key {
 		case "tofu", "key", "config", "token":
@@ -150,7 +153,12 @@ func (c *config) check(k *koanf.Koanf) error {
 	if key, ok := unknownStackKey(k); ok {
 		return invalid("unknown key "+key, "the keys of a stack are "+strings.Join(knownOfStack, ", "))
 	}
+	named := map[string]bool{}
 	for i, s := range c.Stacks {
+		if named[s.Name] {
+			return invalid(fmt.Sprintf("two stacks are named %q", s.Name), "give each a name of its own")
+		}
+		named[s.Name] = true
 		if !penumbra.ValidStackName(s.Name) {
 			return invalid(fmt.Sprintf("stacks[%d] is named %q", i, s.Name), "use letters, digits, '.', '_' and '-'")
 		}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,13 +35,10 @@ An example of the file:
 			if err := a.outputs("human", "json"); err != nil {
 				return err
 			}
-			text, err := a.newConfig(stacks)
+			path := cmp.Or(a.configName, configFile)
+			text, err := newConfig(filepath.Dir(path), stacks)
 			if err != nil {
 				return err
-			}
-			path := a.configName
-			if path == "" {
-				path = configFile
 			}
 			f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 			if errors.Is(err, fs.ErrExist) {
@@ -63,37 +63,84 @@ An example of the file:
 	return cmd
 }
 
-func (a *app) newConfig(stacks []string) (string, error) {
+// newConfig returns the text of a configuration in folder, which the folders of
+// its stacks are named from.
+func newConfig(folder string, stacks []string) (string, error) {
 	if len(stacks) == 0 {
 		stacks = []string{"."}
 	}
 	var text strings.Builder
+	seen := map[string]bool{}
 	for i, s := range stacks {
-		name, dir, named := strings.Cut(s, "=")
-		if !named {
-			dir = s
-			abs, err := absolute(dir)
-			if err != nil {
-				return "", err
-			}
-			name = filepath.Base(abs)
+		name, dir, err := newStack(folder, s)
+		if err != nil {
+			return "", err
 		}
-		if !penumbra.ValidStackName(name) {
-			return "", &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("%q cannot name a stack", name), Remedy: "use --stack NAME=DIR with letters, digits, '.', '_' and '-'"}
+		if seen[name] {
+			return "", &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("two stacks are named %q", name), Remedy: "use --stack NAME=DIR to give each a name of its own"}
 		}
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return "", &penumbra.Error{Kind: penumbra.Missing, What: "no folder " + dir, Remedy: "name the folder with the code of stack " + name, Err: err}
-		}
-		if code, _ := filepath.Glob(filepath.Join(dir, "*.tf*")); len(code) == 0 {
-			return "", &penumbra.Error{Kind: penumbra.Missing, What: "no *.tf files in " + dir, Remedy: "name the folder with the code of stack " + name}
-		}
+		seen[name] = true
 		if i == 0 {
-			text.WriteString(exampleConfig(name, dir))
+			text.WriteString(exampleConfig(plainOrQuoted(name), plainOrQuoted(dir)))
 			continue
 		}
-		fmt.Fprintf(&text, "  - name: %s\n    dir: %s\n", name, dir)
+		fmt.Fprintf(&text, "  - name: %s\n    dir: %s\n", plainOrQuoted(name), plainOrQuoted(dir))
 	}
 	return text.String(), nil
+}
+
+// newStack reads NAME=DIR or DIR, and returns the folder as named from another.
+func newStack(folder, arg string) (name, dir string, err error) {
+	name, dir, named := strings.Cut(arg, "=")
+	if !named {
+		dir = arg
+	}
+	abs, err := absolute(dir)
+	if err != nil {
+		return "", "", err
+	}
+	if !named {
+		name = filepath.Base(abs)
+	}
+	if !penumbra.ValidStackName(name) {
+		return "", "", &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("%q cannot name a stack", name), Remedy: "use --stack NAME=DIR with letters, digits, '.', '_' and '-'"}
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", "", &penumbra.Error{Kind: penumbra.Missing, What: "no folder " + dir, Remedy: "name the folder with the code of stack " + name, Err: err}
+	}
+	if !hasCode(dir) {
+		return "", "", &penumbra.Error{Kind: penumbra.Missing, What: "no *.tf files in " + dir, Remedy: "name the folder with the code of stack " + name}
+	}
+	if filepath.IsAbs(dir) {
+		return name, dir, nil
+	}
+	if folder, err = absolute(folder); err == nil {
+		dir, err = filepath.Rel(folder, abs)
+	}
+	return name, filepath.ToSlash(dir), err
+}
+
+func hasCode(dir string) bool {
+	for _, pattern := range []string{"*.tf", "*.tf.json", "*.tofu", "*.tofu.json"} {
+		if code, _ := filepath.Glob(filepath.Join(dir, pattern)); len(code) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// What YAML takes for text without quotes, but for words that mean something
+// else to it.
+var (
+	plainText = regexp.MustCompile(`^[A-Za-z./_][A-Za-z0-9./_-]*$`)
+	reserved  = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|null|y|n|\.inf|\.nan)$`)
+)
+
+func plainOrQuoted(text string) string {
+	if plainText.MatchString(text) && !reserved.MatchString(text) {
+		return text
+	}
+	return strconv.Quote(text)
 }
 
 func exampleConfig(name, dir string) string {
