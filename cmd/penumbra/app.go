@@ -64,7 +64,12 @@ exact plan shown.`,
 	flags.StringVar(&a.data, "data", "", "data directory (default: .penumbra beside the configuration)")
 	flags.StringVarP(&a.output, "output", "o", "human", "output format: human or json")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what is done to standard error")
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"human", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("output", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if cmd.Name() == "check" {
+			return checkFormats, cobra.ShellCompDirectiveNoFileComp
+		}
+		return []string{"human", "json"}, cobra.ShellCompDirectiveNoFileComp
+	})
 	root.AddGroup(
 		&cobra.Group{ID: "watch", Title: "Watch:"},
 		&cobra.Group{ID: "resolve", Title: "Resolve:"},

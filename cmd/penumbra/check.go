@@ -33,6 +33,9 @@ type checkFlags struct {
 	timeout     time.Duration
 }
 
+// checkFormats are the output formats of a check.
+var checkFormats = []string{"human", "json", "sarif", "junit"}
+
 func (a *app) checkCommand() *cobra.Command {
 	var f checkFlags
 	cmd := &cobra.Command{
@@ -74,7 +77,6 @@ it is never counted as clean.`,
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveFilterDirs
 	}
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"human", "json", "sarif", "junit"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -93,7 +95,7 @@ type checked struct {
 }
 
 func (a *app) check(ctx context.Context, dir string, f checkFlags) error {
-	if err := a.outputs("human", "json", "sarif", "junit"); err != nil {
+	if err := a.outputs(checkFormats...); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
@@ -218,7 +220,13 @@ func (a *app) look(ctx context.Context, c *config, dir string, f checkFlags, rea
 	}
 	path := filepath.Join(c.dataDir(), storeFile)
 	if _, err := os.Stat(path); err == nil && !f.fresh {
-		return a.lookRecorded(ctx, c, path, judge, rules, read)
+		return a.lookRecorded(ctx, c, f, path, judge, rules, read)
+	}
+	if f.state != "" {
+		return nil, "", &penumbra.Error{
+			Kind: penumbra.Missing, What: "a state says nothing of what should be there, and there is no recorded shadow to hold it against",
+			Remedy: "let `penumbra serve` watch the stack, or take its timeline in with `penumbra ingest`; `penumbra check DIR` needs neither",
+		}
 	}
 	if err := judge.SetRules(rules); err != nil {
 		return nil, "", err
@@ -228,7 +236,7 @@ func (a *app) look(ctx context.Context, c *config, dir string, f checkFlags, rea
 	return s.Look(nothing, read, at), "fresh", nil
 }
 
-func (a *app) lookRecorded(ctx context.Context, c *config, path string, judge *drift.Judge, rules []penumbra.Rule, read []penumbra.Observation) ([]penumbra.Assessment, string, error) {
+func (a *app) lookRecorded(ctx context.Context, c *config, f checkFlags, path string, judge *drift.Judge, rules []penumbra.Rule, read []penumbra.Observation) ([]penumbra.Assessment, string, error) {
 	store, err := sqlite.Open(path, sqlite.ReadOnly())
 	if err != nil {
 		return nil, "", err
@@ -240,6 +248,11 @@ func (a *app) lookRecorded(ctx context.Context, c *config, path string, judge *d
 	})
 	if err != nil {
 		return nil, "", err
+	}
+	if f.state != "" {
+		if _, err := e.Resources(ctx, f.stack); err != nil {
+			return nil, "", err // nothing to hold the state against
+		}
 	}
 	return e.Look(read), "recorded", nil
 }
