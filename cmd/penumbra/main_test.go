@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "write what was printed into the golden files of the scripts")
+
+// TestMain makes the program available to the scripts under its own name.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"penumbra": main})
+}
+
+// TestScripts runs the scripts in testdata/script, one for each behaviour. None
+// needs an outside tool.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			program, err := exec.LookPath("penumbra")
+			if err != nil {
+				return err
+			}
+			env.Setenv("PENUMBRA", program)
+			return os.CopyFS(filepath.Join(env.WorkDir, "recorded"), os.DirFS(filepath.Join("testdata", "recorded")))
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":    exits,
+			"nowhere":  nowhere,
+			"await":    await,
+			"hold":     hold,
+			"twisted":  twisted,
+			"sarif":    validSARIF,
+			"junit":    validJUnit,
+			"shortcut": shortcut,
+		},
+	})
+}
+
+// exits CODE PROGRAM ARGS... runs a program that must end with the code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM [ARGS...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var ended *exec.ExitError
+		if !errors.As(err, &ended) {
+			ts.Fatalf("%v", err)
+		}
+		got = ended.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// nowhere TEXT PATH fails if a file, or one below a folder, has the text;
+// negated, it fails if none has.
+func nowhere(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: nowhere TEXT PATH")
+	}
+	var found []string
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[1]), func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if bytes.Contains(data, []byte(args[0])) {
+			found = append(found, path)
+		}
+		return err
+	}))
+	if neg == (len(found) == 0) {
+		ts.Fatalf("files with %q: %q", args[0], found)
+	}
+}
+
+// await FILE waits until another process has made the file.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(30 * time.Second)
+	for {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			ts.Fatalf("%s is still not there", args[0])
+		}
+	}
+}
+
+// hold DIR works on a data directory, as another process would, until the
+// script ends.
+func hold(ts *testscript.TestScript, _ bool, args []string) {
+	lock, err := lockData(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(lock.Unlock()) })
+}
+
+// twisted FROM TO FILE NEW writes a copy of a file with some text replaced; the
+// file must have it.
+func twisted(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 4 {
+		ts.Fatalf("usage: twisted FROM TO FILE NEW")
+	}
+	data := []byte(ts.ReadFile(args[2]))
+	if !bytes.Contains(data, []byte(args[0])) {
+		ts.Fatalf("%s has no %q", args[2], args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[3]), bytes.ReplaceAll(data, []byte(args[0]), []byte(args[1])), 0o600))
+}
+
+// shortcut N FILE NEW writes the first N bytes of a file.
+func shortcut(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(ts.ReadFile(args[1]))[:n], 0o600))
+}
+
+// validSARIF FILE RESULTS holds a report against the schema of SARIF 2.1.0.
+func validSARIF(ts *testscript.TestScript, _ bool, args []string) {
+	doc, err := sarif.FromString(ts.ReadFile(args[0]))
+	ts.Check(err)
+	ts.Check(doc.Validate())
+	if len(doc.Runs) != 1 {
+		ts.Fatalf("%d runs in the report, want 1", len(doc.Runs))
+	}
+	if got := strconv.Itoa(len(doc.Runs[0].Results)); got != args[1] {
+		ts.Fatalf("%s results in the report, want %s", got, args[1])
+	}
+}
+
+// validJUnit FILE TESTS FAILURES ERRORS reads a JUnit report and holds its
+// counts against its cases.
+func validJUnit(ts *testscript.TestScript, _ bool, args []string) {
+	var suite junitSuite
+	ts.Check(xml.Unmarshal([]byte(ts.ReadFile(args[0])), &suite))
+	failures, faults := 0, 0
+	for _, c := range suite.Cases {
+		if c.Failure != nil {
+			failures++
+		}
+		if c.Error != nil {
+			faults++
+		}
+	}
+	counted := []int{len(suite.Cases), failures, faults}
+	for i, told := range []int{suite.Tests, suite.Failures, suite.Errors} {
+		if want := args[i+1]; strconv.Itoa(told) != want || told != counted[i] {
+			ts.Fatalf("count %d: told %d, counted %d, want %s", i, told, counted[i], want)
+		}
+	}
+}
