@@ -67,7 +67,7 @@ func readBack(record *os.File) (string, error) {
 		return "", err
 	}
 	data, err := io.ReadAll(record)
-	return penumbra.Redact(string(data)), err
+	return redact(string(data)), err
 }
 
 // begun matches the lines that the tools print when they start on a resource.

@@ -3,6 +3,7 @@ package tofu
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -245,6 +246,14 @@ func TestReadFailures(t *testing.T) {
 	if err := os.Remove(s.path("broken.tf")); err != nil {
 		t.Fatal(err)
 	}
+
+	s.w.config.Env["CONFFILE_DELAY_MS"] = "120000"
+	short, stop := context.WithTimeout(context.Background(), time.Second)
+	defer stop()
+	if _, err := s.w.Read(short); penumbra.KindOf(err) != penumbra.Unavailable || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a read that takes too long: %v, want Unavailable for the deadline", err)
+	}
+	delete(s.w.config.Env, "CONFFILE_DELAY_MS")
 
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -266,6 +266,36 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+func TestRedactPrintedPlan(t *testing.T) {
+	t.Parallel()
+	text := `  ~ resource "a" "b" {
+      ~ api_token  = "old-one" -> "new-one"
+      + password   = (sensitive value)
+        memory_mb  = 512
+      ~ user_data  = <<-EOT
+            first-line
+          + second-line
+        EOT
+      + "db.secret" = jsonencode(
+            {
+              + inner = "third"
+            }
+        )
+        name       = "web"
+`
+	got := redact(text)
+	for _, secret := range []string{"old-one", "new-one", "first-line", "second-line", "third"} {
+		if strings.Contains(got, secret) {
+			t.Errorf("%q is left in\n%s", secret, got)
+		}
+	}
+	for _, kept := range []string{"memory_mb  = 512", `name       = "web"`, `resource "a" "b" {`} {
+		if !strings.Contains(got, kept) {
+			t.Errorf("%q is gone from\n%s", kept, got)
+		}
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	good := Config{Stack: "shop", Dir: t.TempDir(), Binary: os.Args[0], Key: testKey, DataDir: t.TempDir()}
@@ -389,5 +419,51 @@ func BenchmarkParse(b *testing.B) {
 				b.ReportMetric(float64(kept)/float64(n), "kept-B/resource")
 			})
 		}
+	}
+}
+
+func TestReadCode(t *testing.T) {
+	t.Parallel()
+	s := &stack{t: t, dir: t.TempDir()}
+	s.w = &Workspace{config: Config{Stack: "shop", Key: testKey}, dir: s.dir}
+	digest := func() string { return s.w.readCode("1.11.4").digest }
+	s.write("a.tf", "resource \"t\" \"n\" {\n  lifecycle {\n    ignore_changes = [size, tags[\"k\"]]\n  }\n  dynamic \"rule\" {\n    for_each = []\n    content {}\n  }\n}\n")
+	s.write("b.tf", "resource \"t\" \"all\" {\n  lifecycle {\n    ignore_changes = all\n  }\n}\n")
+	d := declarations{"t.n": {fields: map[string]*declared{"size": {whole: true}, "tags": {whole: true}}}, "t.all": {whole: true}}
+	s.w.readCode("1.11.4").amend(d)
+	for place, want := range map[string]bool{"size\x00": false, "tags\x00k\x00": false, "tags\x00other\x00": true, "rule\x00port\x00": true, "other\x00": false} {
+		if d["t.n"].has(place) != want {
+			t.Errorf("%q declared: %v, want %v", place, !want, want)
+		}
+	}
+	if d["t.all"].has("size\x00") {
+		t.Error("a setting counts as declared where changes of all are ignored")
+	}
+
+	first := digest()
+	if first == "" || first != digest() {
+		t.Fatalf("digest %q, want the same one each time", first)
+	}
+	s.write("x.auto.tfvars", "size = 1\n")
+	if second := digest(); second == "" || second == first {
+		t.Error("a variable file does not change the digest")
+	}
+	s.write("c.tf", "locals {\n  a = file(\"${path.module}/x.txt\")\n}\n")
+	without := digest()
+	s.write("x.txt", "text")
+	if with := digest(); without == "" || with == without {
+		t.Error("a file that the code reads does not change the digest")
+	}
+	for _, text := range []string{"file(var.name)", "plantimestamp()", "fileset(path.module, \"*\")", "provider::p::f()"} {
+		s.write("c.tf", "locals {\n  a = "+text+"\n}\n")
+		if got := digest(); got != "" {
+			t.Errorf("%s: the code has a digest, and may change without it", text)
+		}
+	}
+	s.write("c.tf", "")
+	s.write("d.tf.json", `{"resource":{"t":{"json":{"lifecycle":{"ignore_changes":["size"]}}}}}`)
+	c := s.w.readCode("1.11.4")
+	if c.digest != "" || c.resources["t.json"] == nil || !c.resources["t.json"].ignore.covers("size\x00") {
+		t.Errorf("JSON code: digest %q, %+v, want none and size ignored", c.digest, c.resources["t.json"])
 	}
 }

@@ -86,7 +86,7 @@ func (w *Workspace) planInto(ctx context.Context, dir, file string, flags []stri
 	}
 	p := penumbra.Plan{
 		Hash: hash, File: filepath.Base(file), Stack: w.config.Stack, Created: w.config.Now().UTC(),
-		Text: penumbra.Redact(text.stdout.String()),
+		Text: redact(text.stdout.String()),
 	}
 	p.Changes, p.Evidence = found.changes(w.config.Stack)
 	return p, nil
@@ -190,7 +190,7 @@ func (w *Workspace) newPlanFile() (string, error) {
 	folder := w.planFolder()
 	err := os.MkdirAll(folder, 0o700)
 	if err == nil {
-		w.prunePlans(folder)
+		w.prune()
 		var f *os.File
 		if f, err = os.CreateTemp(folder, w.config.Stack+"-*.plan"); err == nil {
 			return f.Name(), f.Close()
@@ -201,11 +201,19 @@ func (w *Workspace) newPlanFile() (string, error) {
 
 func (w *Workspace) planFolder() string { return filepath.Join(w.data, "plans") }
 
-func (w *Workspace) prunePlans(folder string) {
-	entries, _ := os.ReadDir(folder)
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && w.config.Now().Sub(info.ModTime()) > keepPlans {
-			os.Remove(filepath.Join(folder, e.Name()))
+// prune removes what is too old from the folder of plans, and folders that a
+// process which was killed left behind.
+func (w *Workspace) prune() {
+	old := func(path string) bool {
+		info, err := os.Lstat(path)
+		return err == nil && w.config.Now().Sub(info.ModTime()) > keepPlans
+	}
+	for _, pattern := range [...]string{"plans/*", "read-*", "scratch-*"} {
+		paths, _ := filepath.Glob(filepath.Join(w.data, pattern))
+		for _, path := range paths {
+			if old(path) {
+				os.RemoveAll(path)
+			}
 		}
 	}
 }
