@@ -223,7 +223,7 @@ func (c *codec) resources(s *state, classes []*class) {
 func (c *codec) resource(r *resource) {
 	c.number(&r.number)
 	c.text(&r.kind)
-	for _, x := range [...]*int64{&r.last, &r.snapshot, &r.burstAt} {
+	for _, x := range [...]*int64{&r.last, &r.snapshot, &r.settled, &r.burstAt} {
 		c.int(x)
 	}
 	for _, x := range [...]*bool{&r.full, &r.code, &r.template, &r.settling} {

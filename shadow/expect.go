@@ -16,7 +16,7 @@ func (p *Pooled) Expect(r *penumbra.Resource, at time.Time, confidence float64) 
 	known := p.resources[r.Address]
 	n := count(r)
 	out := make([]penumbra.Expectation, 0, n)
-	q := question{p: p, r: known, at: t, confidence: confidence, settling: known.expectsApply(r)}
+	q := question{p: p, r: known, at: t, confidence: confidence, settling: known.expectsApply(r, t)}
 	q.room = make([]penumbra.Candidate, 0, n)
 	walk(r, known, func(path string, template penumbra.Value, s *setting) {
 		var c *class
@@ -69,13 +69,13 @@ func walk(r *penumbra.Resource, known *resource, f func(path string, template pe
 }
 
 // expectsApply reports whether undeclared settings may move as a consequence:
-// the code moved since the last look, was not applied yet, or is in what the
-// resource shows.
-func (r *resource) expectsApply(shown *penumbra.Resource) bool {
+// the code moved since the last look, was not applied yet or not long ago, or
+// is in what the resource shows.
+func (r *resource) expectsApply(shown *penumbra.Resource, at int64) bool {
 	if r == nil {
 		return false
 	}
-	if r.settling {
+	if r.settling || at <= r.settled {
 		return true
 	}
 	later := shown.SnapshotTime.Unix() > r.snapshot

@@ -107,7 +107,28 @@ func (q *question) forecast(path string, template penumbra.Value, c *class, s *s
 	}
 	f.Next = q.nextValue(template, declared, c, s, o.clock != nil)
 	f.Reason = q.reason(c, s, &o)
+	f.Habit = declared && o.habitual(s, &f)
 	return f
+}
+
+// habitual reports whether a habit of automation accounts for most of a
+// forecast: most of the setting's own departures are the habit's, and the wave
+// that passes through its peers makes less than half of the probability. When
+// the habit comes round, its value is tolerated.
+func (o *outlook) habitual(s *setting, f *penumbra.Forecast) bool {
+	if s == nil || s.history == nil || !s.history.habit.established() {
+		return false
+	}
+	if 2*int(s.history.habit.completed) < len(s.history.left) {
+		return false
+	}
+	wave := hazard{days: o.leave.days, wave: o.leave.wave}
+	for i, span := range penumbra.Horizons {
+		if 1-wave.survival(span.Hours()/24) > f.Leave[i]/2 {
+			return false
+		}
+	}
+	return true
 }
 
 // median returns the time by which the setting has left with probability 1/2,

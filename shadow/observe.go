@@ -110,7 +110,8 @@ func (p *Pooled) observeSnapshot(r *resource, o *penumbra.Observation) {
 	r.code = false
 	var added []setting
 	var moved []move
-	consequence := r.settling
+	consequence := r.settling || t <= r.settled
+	applied := r.settling
 	known := r.full
 	each(r.settings, o.Settings, func(s *setting, x *penumbra.Setting) {
 		var v penumbra.Value
@@ -144,7 +145,7 @@ func (p *Pooled) observeSnapshot(r *resource, o *penumbra.Observation) {
 			return
 		}
 		if s.declared() && s.template.Agrees(v) && !p.automatic(r, s, t) && s.seen != 0 {
-			consequence = true
+			consequence, applied = true, true
 		}
 		moved = append(moved, move{s, 0, v})
 	})
@@ -159,6 +160,9 @@ func (p *Pooled) observeSnapshot(r *resource, o *penumbra.Observation) {
 	r.snapshot = t
 	r.full = r.full || o.Full
 	r.settling = false
+	if applied {
+		r.settled = t + settleTime
+	}
 }
 
 // move is a setting that a snapshot found at another value.

@@ -18,10 +18,16 @@ type resource struct {
 	code     bool      // known from changes of the code only
 	template bool      // a template was seen
 	settling bool      // code moved or was applied since the last snapshot
+	settled  int64     // until when an apply that was seen still has consequences
 	burst    float64   // own changes, decayed with the wave's half-life
 	burstAt  int64
 	touches  []touch // by others than git, oldest first
 }
+
+// settleTime is how long after a snapshot that shows an apply, in seconds, what
+// the code does not declare may still move because of it: providers fill in and
+// rewrite in their own time. It is a judgement, not a fit.
+const settleTime = 30 * 60
 
 // touch is what is remembered of an event to attribute an excursion to.
 type touch struct {
