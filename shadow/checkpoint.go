@@ -161,6 +161,7 @@ func (c *codec) classes(s *state, shipped map[string]float64) []*class {
 			c.float(&v.holders)
 			c.float(&v.arrivals)
 			c.float(&v.flights)
+			c.float(&v.escapes)
 			c.int(&v.at)
 			c.int(&v.since)
 		})

@@ -73,8 +73,25 @@ func (p *Pooled) leaveHazard(c *class, s *setting, at int64, explained float64) 
 	z.shape += max(0, h.leaves-explained)
 	z.days += decayedDays(days(max(0, at-s.since)), ownLife)
 	if c.flight > 0.01 && (c.gone.value != s.template || s.template.IsNull()) {
-		k := c.flight*decay(days(max(0, at-c.at)), waveLife) - h.flight
-		z.wave = p.prior.Flight * crowd(k, c.members-1-c.away)
+		z.wave = p.prior.Flight * c.flightWave(s, h.flight, at)
 	}
 	return z
+}
+
+// otherValue is what a departure of a peer counts that left another value than
+// the setting has: a change creeps from like to like. It is a judgement.
+const otherValue = 0.3
+
+// flightWave is how strongly the recent departures of the peers excite the
+// setting's, own being its own.
+func (c *class) flightWave(s *setting, own float64, at int64) float64 {
+	all := c.flight*decay(days(max(0, at-c.at)), waveLife) - own
+	var alike, holders float64
+	for i := range c.values {
+		if x := &c.values[i]; x.value == s.actual {
+			alike = max(0, x.escapes*decay(days(max(0, at-x.at)), waveLife)-own)
+			holders = x.holders
+		}
+	}
+	return crowd(alike, holders-1-alike) + otherValue*crowd(all-alike, c.members-1-c.away)
 }

@@ -281,6 +281,7 @@ func (p *Pooled) depart(r *resource, s *setting, v penumbra.Value, after, t int6
 	c.away++
 	c.gone = c.gone.later(arrived{v, t})
 	c.tally(v, t).flights++
+	c.tally(from, t).escapes++
 	c.remember(moving{t, r.number, true})
 	p.count(c, true, t)
 }

@@ -47,6 +47,7 @@ type tally struct {
 	holders  float64 // members that have it
 	arrivals float64 // normal changes to it, decayed with ownLife
 	flights  float64 // departures to it, decayed with waveLife
+	escapes  float64 // departures from it, decayed with waveLife
 	at       int64
 	since    int64 // when it was first seen to be normal, 0 if never
 }
@@ -60,10 +61,11 @@ func (x *tally) advance(t int64) {
 	d := days(t - x.at)
 	x.arrivals *= decay(d, ownLife)
 	x.flights *= decay(d, waveLife)
+	x.escapes *= decay(d, waveLife)
 	x.at = t
 }
 
-func (x *tally) weight() float64 { return x.holders + x.arrivals + x.flights }
+func (x *tally) weight() float64 { return x.holders + x.arrivals + x.flights + x.escapes }
 
 // tally returns the class's count of v at t. Where there is no room, v takes
 // the place of the least, a value only departed to or long gone first.
