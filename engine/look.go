@@ -16,7 +16,8 @@ type Stages struct {
 }
 
 // Look holds what a read found against what is known, and gives the assessment
-// of each resource read, in the order of reading. Nothing is stored. The shadow
+// of each resource read, in the order of reading. What was read is dated as of
+// at. Nothing is stored. The shadow
 // learns only what precedes the last snapshot of a resource: known gives the
 // resources as they were before, and the shadow must be theirs.
 func (s Stages) Look(known func(penumbra.Address) (penumbra.Resource, bool), read []penumbra.Observation, at time.Time) []penumbra.Assessment {
@@ -33,7 +34,8 @@ func (s Stages) Look(known func(penumbra.Address) (penumbra.Resource, bool), rea
 			resources[o.Resource] = &r
 		}
 	}
-	for _, o := range s.Order(stamped(read, at)) {
+	stamp(read, at)
+	for _, o := range s.Order(read) {
 		r := resources[o.Resource]
 		last := !o.Time.Before(at)
 		if o.Kind == penumbra.SnapshotKind && last && o.NotChecked == "" {

@@ -33,8 +33,7 @@ type turn struct {
 func (t *turn) run(ctx context.Context) error {
 	steps := []func(context.Context) error{
 		t.sift,   // keep what says something new
-		t.append, // make it durable
-		t.fold,   // hold on to what was expected, then fold and learn
+		t.take,   // make it durable, hold on to what was expected, fold and learn
 		t.judge,  // expected against actual, and the life of each drift
 		t.record, // keep the drifts
 	}
@@ -53,14 +52,15 @@ func (t *turn) sift(context.Context) error {
 	e := t.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	stamp(t.read, t.at)
 	present := make(map[penumbra.Address]bool, len(t.read)/2)
-	for _, o := range stamped(t.read, t.at) {
+	t.news = t.read[:0] // in its place: a read of a large stack is large
+	for _, o := range t.read {
 		if !present[o.Resource] {
 			present[o.Resource] = true
 			t.looked = append(t.looked, o.Resource)
 		}
-		r := e.resources[o.Resource]
-		if r == nil || t.isNews(r, &o) {
+		if r := e.resources[o.Resource]; r == nil || t.isNews(r, &o) {
 			t.news = append(t.news, o)
 		}
 	}
@@ -76,23 +76,21 @@ func (t *turn) sift(context.Context) error {
 	return nil
 }
 
-// stamped returns what one read found as of the time of the turn. An
-// observation that a source dates before its newest ones, such as the state that
-// was last applied, stays as long before.
-func stamped(read []penumbra.Observation, at time.Time) []penumbra.Observation {
+// stamp dates what one read found as of the time of the turn. An observation
+// that a source dates before its newest ones, such as the state that was last
+// applied, stays as long before.
+func stamp(read []penumbra.Observation, at time.Time) {
 	var newest time.Time
 	for i := range read {
 		newest = later(newest, read[i].Time)
 	}
-	out := slices.Clone(read)
-	for i := range out {
-		age := min(newest.Sub(out[i].Time), day)
-		if out[i].Time.IsZero() {
+	for i := range read {
+		age := min(newest.Sub(read[i].Time), day)
+		if read[i].Time.IsZero() {
 			age = 0
 		}
-		out[i].Time, out[i].Seen = at.Add(-age), at
+		read[i].Time, read[i].Seen = at.Add(-age), at
 	}
-	return out
 }
 
 // day bounds how far back an earlier state within one read is dated.
@@ -131,28 +129,25 @@ func codeDigest(o *penumbra.Observation) string {
 	return o.Settings.Digest() + o.Applied.Digest()
 }
 
-func (t *turn) append(ctx context.Context) error {
-	if len(t.news) == 0 {
-		return nil
-	}
-	t.news = t.engine.cfg.Order(t.news)
-	added, err := t.engine.cfg.Store.Append(ctx, t.news)
-	t.news = added
-	return err
-}
-
-// fold holds on to what the shadow expected of each resource before it sees the
-// news, then folds the news in and lets the shadow learn it.
-func (t *turn) fold(context.Context) error {
+// take makes the news durable, batch by batch, holds on to what the shadow
+// expected of each resource before it saw them, folds them in and lets the
+// shadow learn.
+func (t *turn) take(ctx context.Context) error {
 	e := t.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	t.expect = make(map[penumbra.Address][]penumbra.Expectation, len(t.news))
-	for i := range t.news {
-		o := &t.news[i]
-		if expected := e.take(o); expected != nil {
-			t.expect[o.Resource] = expected
+	t.expect = map[penumbra.Address][]penumbra.Expectation{}
+	for batch := range slices.Chunk(t.news, batchSize) {
+		added, err := e.cfg.Store.Append(ctx, e.cfg.Order(batch))
+		if err != nil {
+			return err
 		}
+		e.mu.Lock()
+		for i := range added {
+			o := &added[i]
+			if expected := e.take(o); expected != nil {
+				t.expect[o.Resource] = expected
+			}
+		}
+		e.mu.Unlock()
 	}
 	return nil
 }
@@ -180,7 +175,9 @@ func (e *Engine) take(o *penumbra.Observation) []penumbra.Expectation {
 		r.code = codeDigest(o)
 	case penumbra.SnapshotKind:
 		r.stored = o.Time
-		if o.NotChecked == "" {
+		// Of a resource that nobody has seen before nothing is expected but
+		// what the code says.
+		if o.NotChecked == "" && !r.SnapshotTime.IsZero() {
 			expected = e.shadow.Expect(withPaths(&r.Resource, o.Settings), o.Time, e.cfg.Confidence)
 		}
 	}
