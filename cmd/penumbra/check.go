@@ -171,12 +171,12 @@ func (c *config) stackOf(dir string) string {
 func readOnce(ctx context.Context, in io.Reader, dir string, f checkFlags, key penumbra.Key) ([]penumbra.Observation, error) {
 	switch {
 	case f.plan != "":
-		return readFile(in, f.plan, func(r io.Reader) ([]penumbra.Observation, error) {
-			return tofu.ReadPlan(r, f.stack, key, time.Now().UTC())
+		return readFile(in, f.plan, func(r io.Reader, at time.Time) ([]penumbra.Observation, error) {
+			return tofu.ReadPlan(r, f.stack, key, at)
 		})
 	case f.state != "":
-		return readFile(in, f.state, func(r io.Reader) ([]penumbra.Observation, error) {
-			return tofu.ReadState(r, f.stack, key, time.Now().UTC())
+		return readFile(in, f.state, func(r io.Reader, at time.Time) ([]penumbra.Observation, error) {
+			return tofu.ReadState(r, f.stack, key, at)
 		})
 	}
 	work, err := os.MkdirTemp("", "penumbra-check-")
@@ -191,16 +191,22 @@ func readOnce(ctx context.Context, in io.Reader, dir string, f checkFlags, key p
 	return w.Read(ctx)
 }
 
-func readFile(in io.Reader, name string, read func(io.Reader) ([]penumbra.Observation, error)) ([]penumbra.Observation, error) {
+// readFile reads what a tool wrote as of when it was written: a state says what
+// was there then, not now. Standard input is as of now.
+func readFile(in io.Reader, name string, read func(io.Reader, time.Time) ([]penumbra.Observation, error)) ([]penumbra.Observation, error) {
 	if name == "-" {
-		return read(in)
+		return read(in, time.Now().UTC())
 	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, &penumbra.Error{Kind: penumbra.Missing, What: "read what is to be checked", Remedy: "check the file's name", Err: err}
 	}
 	defer f.Close()
-	return read(f)
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return read(f, info.ModTime().UTC())
 }
 
 // look judges what was read, by the recorded shadow where there is one.

@@ -127,6 +127,9 @@ func (d *demo) run(ctx context.Context, listen string) error {
 func (d *demo) play(ctx context.Context, url, token string) error {
 	d.url = url + "/?token=" + token
 	d.client = api.NewClient(url, token)
+	if !d.once {
+		fmt.Fprintf(d.out, "The page, to watch it happen: %s\n", d.url)
+	}
 	began := time.Now()
 	acts := []func(context.Context) error{d.actInSync, d.actHabit, d.actCreep, d.actHandEdit}
 	for _, act := range acts {

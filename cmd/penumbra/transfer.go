@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +17,8 @@ import (
 )
 
 func (a *app) ingestCommand() *cobra.Command {
-	return &cobra.Command{
+	var plan, state, stack string
+	cmd := &cobra.Command{
 		Use:     "ingest [FILE...]",
 		GroupID: "data",
 		Short:   "Take timelines in: JSON Lines, plain or gzip",
@@ -23,10 +26,17 @@ func (a *app) ingestCommand() *cobra.Command {
 Observations may come in any order and more than once: what is there already is
 left as it is. A line that cannot be read is reported with its number and the
 reason, and kept aside; the others are taken. Without a file, or with -, standard
-input is read.`,
+input is read.
+
+With --plan or --state what your own runner left is taken in as a snapshot of a
+stack, and with a plan as its template: nothing has to be migrated.`,
 		Example: `  penumbra ingest history.jsonl.gz
+  tofu show -json saved.plan | penumbra ingest --plan - --stack shop
   kubectl logs deploy/audit | my-converter | penumbra ingest -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if plan != "" || state != "" {
+				return a.ingestRead(cmd, checkFlags{plan: plan, state: state, stack: stack}, args)
+			}
 			if len(args) == 0 {
 				args = []string{"-"}
 			}
@@ -49,6 +59,51 @@ input is read.`,
 			})
 		},
 	}
+	cmd.Flags().StringVar(&plan, "plan", "", "take in a plan as `show -json` writes it; - for standard input")
+	cmd.Flags().StringVar(&state, "state", "", "take in a state file; - for standard input")
+	cmd.Flags().StringVar(&stack, "stack", "", "the stack that the plan or the state is of")
+	cmd.MarkFlagsMutuallyExclusive("plan", "state")
+	return cmd
+}
+
+// ingestRead takes in a plan or a state as observations of a stack.
+func (a *app) ingestRead(cmd *cobra.Command, f checkFlags, args []string) error {
+	if len(args) > 0 {
+		return &penumbra.Error{Kind: penumbra.Invalid, What: "timelines beside --plan or --state", Remedy: "take them in one after the other"}
+	}
+	if !penumbra.ValidStackName(f.stack) {
+		return &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("--stack %q", f.stack), Remedy: "name the stack that the plan or the state is of"}
+	}
+	return a.asking(cmd, func(ctx context.Context, s *service) error {
+		c, err := a.config()
+		if err != nil {
+			return err
+		}
+		key, err := sealingKey(c.dataDir())
+		if err != nil {
+			return err
+		}
+		read, err := readOnce(ctx, a.in, "", f, key)
+		if err != nil {
+			return err
+		}
+		var lines bytes.Buffer
+		for i := range read {
+			if err := (codec{}).Encode(&lines, &read[i]); err != nil {
+				return err
+			}
+		}
+		name := cmp.Or(f.plan, f.state)
+		report, err := s.Ingest(ctx, &lines, "tofu")
+		if err != nil {
+			return err
+		}
+		if a.output == "json" {
+			return a.json(map[string]penumbra.IngestReport{name: report})
+		}
+		a.showIngest(name, report)
+		return nil
+	})
 }
 
 func (a *app) ingest(ctx context.Context, s *service, name string) (penumbra.IngestReport, error) {
