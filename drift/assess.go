@@ -22,6 +22,10 @@ func Assess(r *penumbra.Resource, expect []penumbra.Expectation, forecast []penu
 		return a
 	}
 	if a.NotChecked == "" && r.SnapshotTime.IsZero() {
+		if neverCreated(r) {
+			a.Findings = []penumbra.Finding{{Verdict: penumbra.Pending, Declared: true}}
+			return a
+		}
 		a.NotChecked = NeverRead
 	}
 	if a.NotChecked != "" {
@@ -62,6 +66,17 @@ func (j *judgement) vanished(e *penumbra.Expectation) {
 	if c := (cursor{path: e.Path}); j.unexpected(&c, e) {
 		j.setting(&c, e, nil)
 	}
+}
+
+// neverCreated reports whether the code declares a resource of which nothing
+// was ever applied: it is to be created, and there is nothing to read.
+func neverCreated(r *penumbra.Resource) bool {
+	for _, x := range r.Applied {
+		if !x.Value.IsNull() {
+			return false
+		}
+	}
+	return len(r.Applied) > 0
 }
 
 // cursor walks over the union of two sorted lists of settings.

@@ -88,9 +88,22 @@ func (r reading) snapshot(i *instance) penumbra.Observation {
 	return o
 }
 
+// last tells what was there when the stack was last applied or refreshed, of an
+// instance that has moved since: what a reader who sees the stack for the first
+// time holds the present against. It is dated just before.
+func (r reading) last(address, typ string, settings penumbra.Settings) penumbra.Observation {
+	o := r.observation(penumbra.SnapshotKind, address, typ)
+	o.Time = o.Time.Add(-time.Second)
+	o.Settings, o.Full = settings, true
+	return o
+}
+
 func sortObservations(list []penumbra.Observation) []penumbra.Observation {
 	slices.SortFunc(list, func(a, b penumbra.Observation) int {
 		if c := strings.Compare(string(a.Resource), string(b.Resource)); c != 0 {
+			return c
+		}
+		if c := a.Time.Compare(b.Time); c != 0 {
 			return c
 		}
 		return int(a.Kind) - int(b.Kind)

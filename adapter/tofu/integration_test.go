@@ -118,18 +118,28 @@ func (s *stack) read() observed {
 	return index(s.t, list)
 }
 
-// observed is a list of observations by resource and kind.
+// observed is a list of observations by resource and kind; a snapshot of what
+// was there before the read is of kind "last".
 type observed map[string]*penumbra.Observation
 
 func index(t *testing.T, list []penumbra.Observation) observed {
 	t.Helper()
 	out := make(observed)
+	var now time.Time
+	for i := range list {
+		if list[i].Time.After(now) {
+			now = list[i].Time
+		}
+	}
 	for i := range list {
 		o := &list[i]
 		if err := o.Check(); err != nil {
 			t.Errorf("%s: %v", o.Resource, err)
 		}
 		name := o.Kind.String() + " " + o.Resource.Local()
+		if o.Time.Before(now) {
+			name = "last " + o.Resource.Local()
+		}
 		if out[name] != nil {
 			t.Errorf("%s twice", name)
 		}

@@ -242,8 +242,12 @@ func (m *memory) observations(from reading, s *states) []penumbra.Observation {
 		out = append(out, from.snapshot(&i.instance))
 	}
 	for _, i := range s.before.order {
-		if s.now.byName[i.address] == nil {
+		now := s.now.byName[i.address]
+		if now == nil {
 			out = append(out, from.snapshot(&instance{address: i.address, typ: i.typ}))
+		}
+		if now == nil || !now.actual.Equal(i.actual) {
+			out = append(out, from.last(i.address, i.typ, i.actual))
 		}
 	}
 	return sortObservations(out)

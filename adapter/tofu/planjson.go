@@ -67,6 +67,9 @@ func (p *plan) observations(from reading) []penumbra.Observation {
 				out = append(out, from.template(i.address, i.typ, settings, applied))
 			}
 		}
+		if i.drifted && i.notChecked == "" && len(i.before) > 0 {
+			out = append(out, from.last(i.address, i.typ, i.before))
+		}
 		if i.exists || i.drifted || i.notChecked != "" {
 			out = append(out, from.snapshot(i))
 		}
