@@ -105,7 +105,7 @@ func classify(what, dir string, found events, text string) error {
 		fault.What = what + ": a provider crashed: " + firstError(found, text)
 		fault.Remedy = "run the same plan by hand to see the provider's own output"
 	default:
-		if place, ok := codeFault(found); ok {
+		if place, ok := codeFault(found, text); ok {
 			fault.Kind, fault.Remedy = penumbra.Invalid, "correct "+place
 		}
 	}
@@ -114,7 +114,10 @@ func classify(what, dir string, found events, text string) error {
 
 // codeFault returns the file and line of an error in the code: one that points
 // there before any resource was read. Later ones come from providers.
-func codeFault(found events) (place string, ok bool) {
+func codeFault(found events, text string) (place string, ok bool) {
+	if at := onLine.FindStringSubmatch(text); at != nil && len(found.started) == 0 {
+		return at[1] + ":" + at[2], true
+	}
 	for _, d := range found.errors {
 		if d.Range != nil && d.Range.Filename != "" && len(found.started) == 0 {
 			return fmt.Sprintf("%s:%d", d.Range.Filename, d.Range.Start.Line), true
@@ -122,6 +125,13 @@ func codeFault(found events) (place string, ok bool) {
 	}
 	return "", false
 }
+
+var (
+	// colours are those that a command without -no-color writes for a terminal.
+	colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
+	// onLine is where a diagnostic says it is about.
+	onLine = regexp.MustCompile(`on (\S+) line (\d+)`)
+)
 
 // firstError is the first error in the output, redacted, without the stack
 // trace of a provider.
@@ -137,9 +147,13 @@ func firstError(found events, text string) string {
 		}
 		return s
 	}
+	text = colours.ReplaceAllString(text, "")
 	for line := range strings.Lines(text) {
 		line = strings.Trim(line, "│╷╵ \t\r\n")
 		if message, ok := strings.CutPrefix(line, "Error: "); ok {
+			if at := onLine.FindStringSubmatch(text); at != nil {
+				message = at[1] + ":" + at[2] + ": " + message
+			}
 			return penumbra.Redact(message)
 		}
 		if strings.HasPrefix(line, "panic: ") {
