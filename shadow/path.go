@@ -6,7 +6,7 @@ import "strings"
 // share one class: "ingress.0.port" and "ingress[1].port" have "*" for the
 // number.
 func mask(path string) string {
-	if strings.IndexAny(path, "0123456789") < 0 {
+	if !strings.ContainsAny(path, "0123456789") {
 		return path
 	}
 	var b strings.Builder

@@ -301,7 +301,7 @@ func TestAutomationIsSeenAtTheReturn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.template(start, "a", "size", 1)
-	at := start
+	var at time.Time
 	for i := range 24 * 5 {
 		at = start.Add(time.Duration(i) * time.Hour)
 		size := 1
