@@ -21,7 +21,7 @@ const shownBadLines = 20
 // counted; an error leaves the batches before it stored, and taking the same
 // timeline in again adds only what is missing.
 func (e *Engine) Ingest(ctx context.Context, r io.Reader, source string) (penumbra.IngestReport, error) {
-	in := &intake{engine: e, touched: map[string]bool{}, types: map[string]bool{}}
+	in := &intake{engine: e, resources: map[penumbra.Address]bool{}, types: map[string]bool{}}
 	batches := make(chan batch, 4)
 	stored := make(chan []penumbra.Observation)
 	g, working := errgroup.WithContext(ctx)
@@ -117,11 +117,11 @@ func (e *Engine) decode(ctx context.Context, r io.Reader, source string, out cha
 
 // intake takes the batches of one ingest through the stages.
 type intake struct {
-	engine  *Engine
-	report  penumbra.IngestReport
-	touched map[string]bool // stacks
-	types   map[string]bool // types of the resources touched
-	newest  time.Time
+	engine    *Engine
+	report    penumbra.IngestReport
+	resources map[penumbra.Address]bool // those touched
+	types     map[string]bool           // of the resources whose drifts changed
+	newest    time.Time
 }
 
 // store makes a batch durable and hands what was new on to be folded, with the
@@ -174,12 +174,7 @@ func (in *intake) judge(added []penumbra.Observation) []penumbra.Drift {
 	for i := range added {
 		o := &added[i]
 		expected := e.take(o)
-		if stack := o.Resource.Stack(); !in.touched[stack] {
-			in.touched[stack] = true
-		}
-		if !in.types[o.Type] {
-			in.types[o.Type] = true
-		}
+		in.resources[o.Resource] = true
 		if o.Time.After(in.newest) {
 			in.newest = o.Time
 		}
@@ -189,6 +184,7 @@ func (in *intake) judge(added []penumbra.Observation) []penumbra.Drift {
 		for _, d := range e.judge(e.resources[o.Resource], expected, o.Time) {
 			if _, seen := latest[d.ID]; !seen {
 				order = append(order, d.ID)
+				in.types[d.Type] = true
 			}
 			latest[d.ID] = d
 		}
@@ -200,9 +196,8 @@ func (in *intake) judge(added []penumbra.Observation) []penumbra.Drift {
 	return changed
 }
 
-// finish looks again at the peers of what was touched, since a wave passing
-// through the fleet moves their forecasts, wakes the sources of what the events
-// hint at, and puts what came late into its place.
+// finish puts what came late into its place, looks again at what was touched
+// and at the peers of what drifted, and wakes the sources of what was touched.
 func (in *intake) finish(ctx context.Context) error {
 	e := in.engine
 	if in.newest.IsZero() {
@@ -211,12 +206,12 @@ func (in *intake) finish(ctx context.Context) error {
 	if err := e.rebuild(ctx); err != nil {
 		return err
 	}
-	changed := in.peers()
+	changed := in.lookAgain()
 	e.announce(changed)
 	if err := e.saveDrifts(ctx, changed); err != nil {
 		return err
 	}
-	for stack := range in.touched {
+	for stack := range in.stacks() {
 		if s := e.stacks[stack]; s != nil && s.Source != nil {
 			s.wake()
 		}
@@ -224,28 +219,54 @@ func (in *intake) finish(ctx context.Context) error {
 	return nil
 }
 
-func (in *intake) peers() []penumbra.Drift {
+// stacks returns the names of the stacks touched.
+func (in *intake) stacks() map[string]bool {
+	out := map[string]bool{}
+	for address := range in.resources {
+		out[address.Stack()] = true
+	}
+	return out
+}
+
+// lookAgain judges the resources touched: a log that comes late may say who it
+// was. Where drifts changed it judges their peers too, whose forecasts a wave
+// passing through the fleet has moved.
+func (in *intake) lookAgain() []penumbra.Drift {
 	e := in.engine
+	stacks := in.stacks()
 	at := e.clock.now()
-	if e.clock.ahead(in.newest) || !in.live() {
+	if e.clock.ahead(in.newest) || !e.anyLive(stacks) {
 		at = in.newest // a history, judged as of its end
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var changed []penumbra.Drift
-	for address, r := range e.resources {
-		if in.types[r.Type] && in.touched[address.Stack()] && !r.Deleted && !r.SnapshotTime.IsZero() {
+	look := func(r *tracked) {
+		if !r.Deleted && !r.SnapshotTime.IsZero() {
 			changed = append(changed, e.judge(r, nil, at)...)
+		}
+	}
+	if len(in.types) == 0 {
+		for address := range in.resources {
+			if r := e.resources[address]; r != nil {
+				look(r)
+			}
+		}
+		return changed
+	}
+	for address, r := range e.resources {
+		if in.resources[address] || in.types[r.Type] && stacks[address.Stack()] {
+			look(r)
 		}
 	}
 	return changed
 }
 
-// live reports whether any stack touched has a source: what is really there is
-// then being looked at now.
-func (in *intake) live() bool {
-	for stack := range in.touched {
-		if s := in.engine.stacks[stack]; s != nil && s.Source != nil {
+// anyLive reports whether one of the stacks has a source: what is really there
+// is then being looked at now.
+func (e *Engine) anyLive(stacks map[string]bool) bool {
+	for stack := range stacks {
+		if s := e.stacks[stack]; s != nil && s.Source != nil {
 			return true
 		}
 	}

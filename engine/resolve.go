@@ -195,7 +195,8 @@ func (e *Engine) execute(ctx context.Context, s *stack, run penumbra.Run, p penu
 }
 
 // conclude marks what a run took back, plans again where the world had moved,
-// and supersedes the other proposals of a drift that is resolved.
+// lets a proposal be approved again of which nothing was carried out, and
+// supersedes the other proposals of a drift where something was.
 func (e *Engine) conclude(ctx context.Context, run penumbra.Run, p penumbra.Proposal, d penumbra.Drift, failure penumbra.ErrorKind) error {
 	if run.State == penumbra.Done && p.Undoes != "" {
 		undone, err := e.Runs(ctx, penumbra.RunQuery{ID: p.Undoes})
@@ -219,7 +220,12 @@ func (e *Engine) conclude(ctx context.Context, run penumbra.Run, p penumbra.Prop
 	case run.State == penumbra.Failed && failure == penumbra.Stale && now.Active():
 		_, _, err = e.propose(ctx, now, open)
 		return err
-	case run.State == penumbra.Done && p.Undoes == "":
+	case run.State == penumbra.Failed:
+		// Nothing was changed and nothing has moved, so it can be approved again.
+		p.State = penumbra.Proposed
+		return e.cfg.Store.SaveProposals(ctx, []penumbra.Proposal{p})
+	case p.Undoes == "":
+		// It was carried out: what the others were planned on is no more.
 		for i := range open {
 			open[i].State = penumbra.Superseded
 		}

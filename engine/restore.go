@@ -53,13 +53,26 @@ func (e *Engine) restore(ctx context.Context) error {
 	for _, d := range drifts {
 		if r := resources[d.Resource]; r != nil {
 			r.active = append(r.active, d)
-			r.verdict = max(r.verdict, d.Verdict)
 		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.shadow, e.resources, e.late = shadow, resources, false
+	e.remember()
 	return nil
+}
+
+// remember gives each resource the verdict it had when it was last looked at,
+// without touching its drifts: until the next look nothing better is known.
+// e.mu is held.
+func (e *Engine) remember() {
+	for _, r := range e.resources {
+		if r.Deleted || r.SnapshotTime.IsZero() && r.NotChecked == "" {
+			continue
+		}
+		a := e.assess(r, nil, r.last)
+		r.verdict = a.Verdict()
+	}
 }
 
 // loadCheckpoint reads the shadow's checkpoint and returns the sequence that is

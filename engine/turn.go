@@ -227,10 +227,7 @@ func (e *Engine) judge(r *tracked, expected []penumbra.Expectation, at time.Time
 	if r == nil {
 		return nil
 	}
-	if expected == nil {
-		expected = e.shadow.Expect(&r.Resource, at, e.cfg.Confidence)
-	}
-	a := e.cfg.Judge.Assess(&r.Resource, expected, e.shadow.Forecast(&r.Resource, at), at)
+	a := e.assess(r, expected, at)
 	r.verdict = a.Verdict()
 	if len(r.active) == 0 && r.verdict == penumbra.InSync {
 		return nil
@@ -238,6 +235,14 @@ func (e *Engine) judge(r *tracked, expected []penumbra.Expectation, at time.Time
 	changed := e.cfg.Judge.Live(r.active, &r.Resource, a)
 	r.active = merge(r.active, changed)
 	return changed
+}
+
+// assess gives the verdict on each setting. e.mu is held.
+func (e *Engine) assess(r *tracked, expected []penumbra.Expectation, at time.Time) penumbra.Assessment {
+	if expected == nil {
+		expected = e.shadow.Expect(&r.Resource, at, e.cfg.Confidence)
+	}
+	return e.cfg.Judge.Assess(&r.Resource, expected, e.shadow.Forecast(&r.Resource, at), at)
 }
 
 // merge puts changed drifts in the place of those with their identifiers and
