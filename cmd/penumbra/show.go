@@ -296,6 +296,8 @@ func summary(d *penumbra.Drift) string {
 
 func findingText(f *penumbra.Finding) string {
 	switch {
+	case f.Path == "" && f.Verdict == penumbra.Pending:
+		return "the resource is not created yet"
 	case f.Path == "":
 		return "the resource is gone"
 	case f.Verdict == penumbra.Impending && f.Forecast != nil:
