@@ -125,6 +125,11 @@ func (s *site) drifts(args ...string) []penumbra.Drift {
 func (s *site) drift(address, path string) penumbra.Drift {
 	s.t.Helper()
 	var found penumbra.Drift
+	defer func() {
+		if found.ID == "" {
+			s.t.Log(s.penumbra("status", "--resources").out, s.penumbra("shadow", "show", address).out)
+		}
+	}()
 	s.until("a drift of "+path+" of "+address, func() bool {
 		for _, d := range s.drifts() {
 			if _, ok := d.Finding(path); ok && string(d.Resource) == address && d.Verdict.IsDrift() {
