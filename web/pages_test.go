@@ -250,6 +250,20 @@ func TestOverview(t *testing.T) {
 	}
 }
 
+func TestAResourceThatIsGone(t *testing.T) {
+	t.Parallel()
+	s := &shop{drifts: []penumbra.Drift{{
+		ID: "d-1", Resource: "shop/vm.a", Verdict: penumbra.Drifted, Opened: fixedNow, Changed: fixedNow,
+		Findings: []penumbra.Finding{{Verdict: penumbra.Drifted, Declared: true}},
+	}}}
+	if got := text(signIn(t, s).page("/")); !strings.Contains(got, "the resource is gone") {
+		t.Errorf("overview: %s", got)
+	}
+	if got := text(signIn(t, s).page("/drift?id=d-1")); !strings.Contains(got, "the whole resource") {
+		t.Errorf("drift: %s", got)
+	}
+}
+
 func TestNothingKnownIsNotGreen(t *testing.T) {
 	t.Parallel()
 	s := &shop{status: penumbra.Status{Resources: 2, Verdicts: map[penumbra.Verdict]int{penumbra.NotChecked: 2}}}
