@@ -69,7 +69,7 @@ func (s *site) serve() *daemon {
 		d.err = d.cmd.Wait()
 		close(d.ended)
 	}()
-	s.t.Cleanup(func() { d.stop(syscall.SIGKILL) })
+	s.t.Cleanup(func() { d.stop(syscall.SIGTERM) })
 	select {
 	case d.url = <-said:
 	case <-d.ended:

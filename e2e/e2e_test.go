@@ -21,7 +21,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -126,6 +128,7 @@ func newSite(t *testing.T) *site {
 	needTool(t)
 	root := t.TempDir()
 	s := &site{t: t, root: root, dir: filepath.Join(root, "shop"), env: environment(root)}
+	t.Cleanup(s.reap)
 	if err := os.CopyFS(s.dir, os.DirFS(applied)); err != nil {
 		t.Fatal(err)
 	}
@@ -133,6 +136,21 @@ func newSite(t *testing.T) *site {
 	// happens does so because of the test.
 	s.write("penumbra.yaml", "schedule: {every: 1h, gap: 20ms, burst: 1000}\nstacks:\n  - name: shop\n    dir: shop\n")
 	return s
+}
+
+// reap ends the providers that a killed tool left behind, where the system
+// tells which processes work in the site's folder.
+func (s *site) reap() {
+	works, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range works {
+		dir, err := os.Readlink(link)
+		if err != nil || !strings.HasPrefix(dir, s.root+"/") {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link))); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 func needTool(t *testing.T) {
