@@ -26,6 +26,11 @@ type code struct {
 	// digest covers all that the code's declarations depend on besides the
 	// state and the data sources; "" if that cannot be told from the files.
 	digest string
+	// modules are by the prefix of the places in them, "module.a.module.b.".
+	modules map[string]*module
+	// plain is set if modules hold all there is: no JSON, no override files and
+	// no files that only one of the tools reads.
+	plain bool
 }
 
 // codeResource is what of a resource's block a plan's configuration leaves out.
@@ -59,13 +64,14 @@ type codeReader struct {
 	parser *hclparse.Parser
 	hash   hash.Hash
 	stable bool
-	out    map[string]*codeResource
+	out    *code
 }
 
 // readCode reads the code of the root module and of the modules that `init`
 // installed. Files that do not parse are left for the tool to complain of.
 func (w *Workspace) readCode(version string) *code {
-	r := &codeReader{w: w, parser: hclparse.NewParser(), hash: hmac.New(sha256.New, w.config.Key), stable: true, out: make(map[string]*codeResource)}
+	r := &codeReader{w: w, parser: hclparse.NewParser(), hash: hmac.New(sha256.New, w.config.Key), stable: true}
+	r.out = &code{resources: make(map[string]*codeResource), modules: make(map[string]*module), plain: true}
 	fmt.Fprintf(r.hash, "%q %q\n", version, w.config.VarFiles)
 	for _, setting := range slices.Sorted(slices.Values(w.environment())) {
 		if name, _, _ := strings.Cut(setting, "="); strings.HasPrefix(name, "TF_") || w.config.Env[name] != "" {
@@ -81,13 +87,12 @@ func (w *Workspace) readCode(version string) *code {
 	}
 	modules := w.modules()
 	for _, key := range slices.Sorted(maps.Keys(modules)) {
-		r.module(key, w.abs(modules[key]))
+		r.module(key, modules[key])
 	}
-	c := &code{resources: r.out}
 	if r.stable {
-		c.digest = hex.EncodeToString(r.hash.Sum(nil))
+		r.out.digest = hex.EncodeToString(r.hash.Sum(nil))
 	}
-	return c
+	return r.out
 }
 
 func (w *Workspace) abs(path string) string {
@@ -135,13 +140,17 @@ func (r *codeReader) add(path string) []byte {
 	return data
 }
 
-func (r *codeReader) module(key, dir string) {
+func (r *codeReader) module(key, folder string) {
 	var prefix string
 	for _, name := range strings.FieldsFunc(key, func(c rune) bool { return c == '.' }) {
 		prefix += "module." + name + "."
 	}
+	dir := r.w.abs(folder)
+	m := newModule(prefix, folder)
+	r.out.modules[prefix] = m
 	entries, err := os.ReadDir(dir)
 	r.stable = r.stable && err == nil
+	r.out.plain = r.out.plain && err == nil
 	for _, e := range entries {
 		name := e.Name()
 		path := filepath.Join(dir, name)
@@ -149,14 +158,15 @@ func (r *codeReader) module(key, dir string) {
 		case strings.HasSuffix(name, ".tf"), strings.HasSuffix(name, ".tofu"):
 			file, diags := r.parser.ParseHCL(r.add(path), path)
 			r.stable = r.stable && !diags.HasErrors()
+			r.out.plain = r.out.plain && !diags.HasErrors() && !isOverride(name) && !strings.HasSuffix(name, ".tofu")
 			if file != nil {
-				r.file(prefix, dir, file)
+				r.file(m, dir, file)
 			}
 		case strings.HasSuffix(name, ".tf.json"), strings.HasSuffix(name, ".tofu.json"):
 			// Functions in the templates of JSON code are not looked for.
-			r.stable = false
+			r.stable, r.out.plain = false, false
 			if file, _ := r.parser.ParseJSON(r.add(path), path); file != nil {
-				r.file(prefix, dir, file)
+				r.file(m, dir, file)
 			}
 		case strings.HasSuffix(name, ".tfvars"), strings.HasSuffix(name, ".tfvars.json"):
 			r.add(path)
@@ -164,8 +174,9 @@ func (r *codeReader) module(key, dir string) {
 	}
 }
 
-func (r *codeReader) file(prefix, dir string, file *hcl.File) {
+func (r *codeReader) file(m *module, dir string, file *hcl.File) {
 	if body, ok := file.Body.(*hclsyntax.Body); ok {
+		m.add(body)
 		_ = hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
 			if call, ok := n.(*hclsyntax.FunctionCallExpr); ok {
 				r.call(call, dir)
@@ -175,11 +186,11 @@ func (r *codeReader) file(prefix, dir string, file *hcl.File) {
 	}
 	content, _, _ := file.Body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "resource", LabelNames: []string{"type", "name"}}}})
 	for _, block := range content.Blocks {
-		address := prefix + block.Labels[0] + "." + block.Labels[1]
-		if r.out[address] == nil {
-			r.out[address] = &codeResource{} // more than one with an override file
+		address := m.prefix + block.Labels[0] + "." + block.Labels[1]
+		if r.out.resources[address] == nil {
+			r.out.resources[address] = &codeResource{} // more than one with an override file
 		}
-		r.out[address].read(block.Body)
+		r.out.resources[address].read(block.Body)
 	}
 }
 

@@ -69,7 +69,7 @@ func (w *Workspace) recall(c *code) *memory {
 
 // remember keeps what a plan found. It is a cache: a failure costs time only.
 func (w *Workspace) remember(c *code, p *plan, file string, known shapes) {
-	states, err := w.readStates(file, known)
+	states, err := w.readStates(file, known, false)
 	if err != nil || c.digest == "" {
 		return
 	}
@@ -97,14 +97,20 @@ func (w *Workspace) save(m *memory) {
 	}
 }
 
+// The names of the states in a plan file.
+const (
+	stateInPlan = "tfstate"
+	stateBefore = "tfstate-prev"
+)
+
 // states are the two states in a plan file: as refreshed, and as before.
 type states struct{ now, before *state }
 
-// readStates reads the states from a plan file, which is a zip archive. The
-// layout is the tools' own and has been the same since Terraform 0.12; where it
-// is another, or OpenTofu encrypts it, the caller has `show -json` to fall back
-// on.
-func (w *Workspace) readStates(file string, known shapes) (*states, error) {
+// readStates reads the states from a plan file, which is a zip archive, with
+// the leaves and objects of each if keep is set. The layout is the tools' own
+// and has been the same since Terraform 0.12; where it is another, or OpenTofu
+// encrypts it, the caller has `show -json` to fall back on.
+func (w *Workspace) readStates(file string, known shapes, keep bool) (*states, error) {
 	archive, err := zip.OpenReader(file)
 	if err != nil {
 		return nil, err
@@ -116,13 +122,15 @@ func (w *Workspace) readStates(file string, known shapes) (*states, error) {
 			return nil, err
 		}
 		defer f.Close()
-		return decodeState(f, "state in the plan of "+w.config.Stack, w.config.Key, known)
+		d := newStateReader(f, w.config.Key, known)
+		d.keepLeaves, d.keepObjects = keep, keep
+		return d.read("state in the plan of " + w.config.Stack)
 	}
 	var s states
-	if s.now, err = read("tfstate"); err != nil {
+	if s.now, err = read(stateInPlan); err != nil {
 		return nil, err
 	}
-	if s.before, err = read("tfstate-prev"); err != nil {
+	if s.before, err = read(stateBefore); err != nil {
 		return nil, err
 	}
 	return &s, nil
@@ -180,10 +188,12 @@ func (s *states) changed(m *memory) map[string]bool {
 // taken to be cheaper than planning all.
 const mostChanged = 0.1
 
-// refresh reads with a refresh-only plan and what is remembered. It returns
-// nothing if the stack has to be planned in full.
-func (w *Workspace) refresh(ctx context.Context, from reading, temp string, c *code, m *memory, known shapes) ([]penumbra.Observation, error) {
-	file := filepath.Join(temp, "refresh")
+func tooMany(changed, all int) bool { return float64(changed) > max(10, mostChanged*float64(all)) }
+
+// refreshed makes a refresh-only plan and returns the states in it, with their
+// leaves and objects if keep is set. It returns nothing if the stack has to be
+// planned in full to tell.
+func (w *Workspace) refreshed(ctx context.Context, file string, known shapes, keep bool) (*states, error) {
 	out, failed := w.run(ctx, append(w.planFlags(file), "-refresh-only")...)
 	if failed != nil {
 		if len(parseEvents(out.stdout.Bytes()).refreshed) == 0 || ctx.Err() != nil {
@@ -191,12 +201,22 @@ func (w *Workspace) refresh(ctx context.Context, from reading, temp string, c *c
 		}
 		return nil, nil
 	}
-	states, err := w.readStates(file, known)
-	if err != nil || states.sources() != m.Sources {
-		return nil, nil
+	states, err := w.readStates(file, known, keep)
+	if err != nil {
+		return nil, nil // of another layout, or encrypted
+	}
+	return states, nil
+}
+
+// refresh reads with a refresh-only plan and what is remembered. It returns
+// nothing if the stack has to be planned in full.
+func (w *Workspace) refresh(ctx context.Context, from reading, temp string, c *code, m *memory, known shapes) ([]penumbra.Observation, error) {
+	states, err := w.refreshed(ctx, filepath.Join(temp, "refresh"), known, false)
+	if states == nil || states.sources() != m.Sources {
+		return nil, err
 	}
 	changed := states.changed(m)
-	if float64(len(changed)) > max(10, mostChanged*float64(len(m.Resources))) {
+	if tooMany(len(changed), len(m.Resources)) {
 		return nil, nil
 	}
 	if len(changed) > 0 && !w.planChanged(ctx, filepath.Join(temp, "changed"), c, m, changed, states, known) {

@@ -89,7 +89,7 @@ type planReader struct {
 // in what is in the state and not in the plan's changes, as in one that failed.
 func decodePlan(r io.Reader, what string, key penumbra.Key, known shapes, partial bool) (*plan, error) {
 	d := &planReader{
-		stateReader: stateReader{stream: newStream(r), flat: &flattener{key: key}, shapes: known, out: state{byName: make(map[string]*stateInstance)}},
+		stateReader: *newStateReader(r, key, known),
 		plan:        plan{byName: make(map[string]*instance), declared: make(declarations), refreshOnly: true},
 		partial:     partial,
 	}

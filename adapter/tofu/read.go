@@ -15,6 +15,15 @@ import (
 // stack, as [ReadPlan] does of a normal plan. Nothing in the working
 // directory is written and no lock is taken, so it needs none.
 //
+// A quick read costs little more than a refresh-only plan, also where nothing
+// is remembered. It evaluates the code itself, in place of the provider's plan,
+// to find the resources for which the code was changed and not applied; those
+// and the drifted ones are planned and all others taken to be as applied. What
+// it cannot evaluate counts as applied: a change in an argument that calls a
+// function for networks, hashes or time, or one that follows from the provider
+// alone, is not seen until it is applied or read without Quick. Where code is
+// written in JSON or has override files a quick read is a full one.
+//
 // A resource that could not be read comes as a snapshot with the reason, and
 // so do those that were not reached because of it. If none could be read the
 // error is returned: Unavailable for providers and backends, Invalid with file
@@ -35,10 +44,14 @@ func (w *Workspace) Read(ctx context.Context) ([]penumbra.Observation, error) {
 		return nil, err
 	}
 	code := w.readCode(version)
+	var out []penumbra.Observation
 	if m := w.recall(code); m != nil {
-		if out, err := w.refresh(ctx, from, temp, code, m, known); out != nil || err != nil {
-			return out, err
-		}
+		out, err = w.refresh(ctx, from, temp, code, m, known)
+	} else if w.config.Quick && code.plain {
+		out, err = w.readQuick(ctx, from, temp, code, known)
+	}
+	if out != nil || err != nil {
+		return out, err
 	}
 	file := filepath.Join(temp, "plan")
 	found, err := w.readPlan(ctx, file, known)

@@ -41,7 +41,7 @@ func (w *Workspace) schemas(ctx context.Context) (shapes, error) {
 	if w.lock == name {
 		return w.known, nil
 	}
-	file := filepath.Join(w.data, "schema-"+name+".json")
+	file := filepath.Join(w.data, "shapes-"+name+".json")
 	if data, err := os.ReadFile(file); err == nil {
 		var known shapes
 		if json.Unmarshal(data, &known) == nil && known != nil {

@@ -32,7 +32,7 @@ func (w *Workspace) scratch(patch *penumbra.Patch) (dir string, remove func(), e
 			texts[paths[n]] = f.After
 		}
 		volume := filepath.VolumeName(w.dir)
-		err = mirrorFolder(volume+string(filepath.Separator), root, w.dir, texts)
+		err = w.mirrorFolder(volume+string(filepath.Separator), root, texts)
 		dir = filepath.Join(root, strings.TrimPrefix(w.dir, volume))
 	}
 	if err != nil {
@@ -46,13 +46,14 @@ func (w *Workspace) scratch(patch *penumbra.Patch) (dir string, remove func(), e
 
 // mirrorFolder makes a folder whose entries link to those of the original, but
 // for the files with a new text and for the folders that hold one of them or
-// lead to the folder named through.
-func mirrorFolder(original, to, through string, texts map[string]string) error {
+// lead to the working directory. A data folder in there is left out, for the
+// copy itself is in it.
+func (w *Workspace) mirrorFolder(original, to string, texts map[string]string) error {
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(original)
-	if err != nil && !leadsTo(original, through) {
+	if err != nil && !leadsTo(original, w.dir) {
 		return err
 	}
 	names := make(map[string]bool)
@@ -60,7 +61,7 @@ func mirrorFolder(original, to, through string, texts map[string]string) error {
 		names[e.Name()] = true
 	}
 	// A folder above may be one that can be passed through and not listed.
-	if rest, ok := strings.CutPrefix(through, strings.TrimSuffix(original, string(filepath.Separator))+string(filepath.Separator)); ok {
+	if rest, ok := strings.CutPrefix(w.dir, strings.TrimSuffix(original, string(filepath.Separator))+string(filepath.Separator)); ok {
 		next, _, _ := strings.Cut(rest, string(filepath.Separator))
 		names[next] = true
 	}
@@ -68,10 +69,12 @@ func mirrorFolder(original, to, through string, texts map[string]string) error {
 		path, target := filepath.Join(original, name), filepath.Join(to, name)
 		text, patched := texts[path]
 		switch {
+		case path == w.data:
+			err = nil
 		case patched:
 			err = os.WriteFile(target, []byte(text), 0o600)
-		case mustBeReal(path, through, texts):
-			err = mirrorFolder(path, target, through, texts)
+		case w.mustBeReal(path, texts):
+			err = w.mirrorFolder(path, target, texts)
 		default:
 			err = os.Symlink(path, target)
 		}
@@ -83,8 +86,8 @@ func mirrorFolder(original, to, through string, texts map[string]string) error {
 }
 
 // mustBeReal reports whether the folder must be one in the copy.
-func mustBeReal(path, through string, texts map[string]string) bool {
-	if leadsTo(path, through) {
+func (w *Workspace) mustBeReal(path string, texts map[string]string) bool {
+	if leadsTo(path, w.dir) || leadsTo(w.dir, path) && leadsTo(path, w.data) {
 		return true
 	}
 	for file := range texts {

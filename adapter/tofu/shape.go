@@ -8,9 +8,13 @@ import (
 )
 
 // shape is what of a provider's schema matters for reading: which places are
-// sets and which are sensitive. A nil shape is neither, all the way down.
+// sets or maps, which are sensitive, which are never stored and which may have
+// any type. A nil shape is none of that, all the way down.
 type shape struct {
 	Set       bool              `json:"set,omitempty"`
+	Map       bool              `json:"map,omitempty"`
+	WriteOnly bool              `json:"write_only,omitempty"`
+	Dynamic   bool              `json:"dynamic,omitempty"`
 	Sensitive bool              `json:"sensitive,omitempty"`
 	Elem      *shape            `json:"elem,omitempty"`
 	Fields    map[string]*shape `json:"fields,omitempty"`
@@ -53,9 +57,51 @@ func (s *shape) hasSensitive() bool {
 	return false
 }
 
+// hasDynamic reports whether a place below may have any type. A raw state
+// wraps the value of such a place together with its type.
+func (s *shape) hasDynamic() bool {
+	if s == nil {
+		return false
+	}
+	if s.Dynamic || s.Elem.hasDynamic() {
+		return true
+	}
+	for _, f := range s.Fields {
+		if f.hasDynamic() {
+			return true
+		}
+	}
+	return false
+}
+
+// unwrap takes values out of the form in which a raw state keeps those that may
+// have any type: together with it.
+func (s *shape) unwrap(x any) any {
+	if !s.hasDynamic() {
+		return x
+	}
+	switch value := x.(type) {
+	case map[string]any:
+		if s.Dynamic {
+			if inner, ok := value["value"]; ok && len(value) == 2 && value["type"] != nil {
+				return inner
+			}
+			return x
+		}
+		for name, f := range value {
+			value[name] = s.field(name).unwrap(f)
+		}
+	case []any:
+		for i := range value {
+			value[i] = s.elem().unwrap(value[i])
+		}
+	}
+	return x
+}
+
 // orNil drops a shape that says nothing: most of a large provider's do.
 func (s *shape) orNil() *shape {
-	if !s.Set && !s.Sensitive && s.Elem == nil && len(s.Fields) == 0 {
+	if !s.Set && !s.Map && !s.Sensitive && !s.WriteOnly && !s.Dynamic && s.Elem == nil && len(s.Fields) == 0 {
 		return nil
 	}
 	return s
@@ -114,6 +160,7 @@ func attributeShape(a *tfjson.SchemaAttribute) *shape {
 		s = of
 	}
 	s.Sensitive = s.Sensitive || a.Sensitive || a.WriteOnly
+	s.WriteOnly = a.WriteOnly
 	return s.orNil()
 }
 
@@ -121,7 +168,9 @@ func nest(mode tfjson.SchemaNestingMode, object *shape) *shape {
 	switch mode {
 	case tfjson.SchemaNestingModeSet:
 		return &shape{Set: true, Elem: object.orNil()}
-	case tfjson.SchemaNestingModeList, tfjson.SchemaNestingModeMap:
+	case tfjson.SchemaNestingModeMap:
+		return &shape{Map: true, Elem: object.orNil()}
+	case tfjson.SchemaNestingModeList:
 		return (&shape{Elem: object.orNil()}).orNil()
 	default:
 		return object.orNil()
@@ -134,7 +183,11 @@ func typeShape(t cty.Type) *shape {
 		return nil
 	case t.IsSetType():
 		return &shape{Set: true, Elem: typeShape(t.ElementType())}
-	case t.IsListType(), t.IsMapType():
+	case t == cty.DynamicPseudoType:
+		return &shape{Dynamic: true}
+	case t.IsMapType():
+		return &shape{Map: true, Elem: typeShape(t.ElementType())}
+	case t.IsListType():
 		return (&shape{Elem: typeShape(t.ElementType())}).orNil()
 	case t.IsObjectType():
 		s := &shape{}

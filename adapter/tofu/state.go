@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	tfjson "github.com/hashicorp/terraform-json"
@@ -59,6 +60,24 @@ type state struct {
 	order   []*stateInstance
 	byName  map[string]*stateInstance
 	sources penumbra.Settings
+	objects []object // only if they are kept
+}
+
+// object is an instance as it stands in a raw state, of data sources as well.
+type object struct {
+	module     string // instance of the module, "module.a[0]"; "" for the root
+	name       string // "type.name" or "data.type.name"
+	key        any    // a json.Number, a string, or nil
+	attributes map[string]any
+}
+
+func (o *object) address() string {
+	kind, rest, _ := strings.Cut(o.name, ".")
+	if kind == "data" {
+		typ, name, _ := strings.Cut(rest, ".")
+		return instanceAddress(o.module, "data."+typ, name, o.key)
+	}
+	return instanceAddress(o.module, kind, rest, o.key)
 }
 
 // stateReader decodes a state of either form.
@@ -71,12 +90,20 @@ type stateReader struct {
 	version, format   string
 	encrypted, legacy bool
 
-	keepLeaves bool // also as what is planned, see [planReader.fromPriorState]
+	keepLeaves  bool // also as what is planned, see [planReader.fromPriorState]
+	keepObjects bool
 }
 
 // decodeState reads a state in one pass. what names it in errors.
 func decodeState(r io.Reader, what string, key penumbra.Key, known shapes) (*state, error) {
-	d := &stateReader{stream: newStream(r), flat: &flattener{key: key}, shapes: known, out: state{byName: make(map[string]*stateInstance)}}
+	return newStateReader(r, key, known).read(what)
+}
+
+func newStateReader(r io.Reader, key penumbra.Key, known shapes) *stateReader {
+	return &stateReader{stream: newStream(r), flat: &flattener{key: key}, shapes: known, out: state{byName: make(map[string]*stateInstance)}}
+}
+
+func (d *stateReader) read(what string) (*state, error) {
 	if err := d.fault(what, d.object(d.field)); err != nil {
 		return nil, err
 	}
@@ -262,10 +289,11 @@ func (d *stateReader) rawInstance(r *rawResource, i *rawInstance) error {
 	if i.Deposed != "" {
 		return nil
 	}
-	address := instanceAddress(r.module, r.typ, r.name, i.IndexKey)
+	of := object{r.module, r.typ + "." + r.name, i.IndexKey, i.Attributes}
 	if r.mode == tfjson.DataResourceMode {
-		address = instanceAddress(r.module, "data."+r.typ, r.name, i.IndexKey)
+		of.name = "data." + of.name
 	}
+	address := of.address()
 	if i.Attributes == nil && len(i.AttributesFlat) > 0 {
 		return &penumbra.Error{
 			Kind:   penumbra.Invalid,
@@ -275,7 +303,10 @@ func (d *stateReader) rawInstance(r *rawResource, i *rawInstance) error {
 	}
 	var values any
 	if i.Attributes != nil {
-		values = i.Attributes
+		values = d.shapes[r.typ].unwrap(i.Attributes)
+	}
+	if d.keepObjects {
+		d.out.objects = append(d.out.objects, of)
 	}
 	d.add(r.mode, address, r.typ, values, sensitiveTree(i.Sensitive), i.Dependencies)
 	return nil

@@ -17,9 +17,11 @@ type Config struct {
 	Binary string       // see [FindBinary]; "" looks for one
 	Key    penumbra.Key // seals sensitive values; required
 	// DataDir keeps plans, schemas and what the code was last seen to declare,
-	// readable by its owner only. It is made if it is not there. It must be
-	// outside Dir, so that nothing is written there.
+	// readable by its owner only. It is made if it is not there. It may lie
+	// inside Dir, as ".penumbra" does: nothing in it is taken for code.
 	DataDir string
+	// Quick makes a read that remembers nothing cheap: see [Workspace.Read].
+	Quick bool
 	// Env is added to the environment of the tools: TF_VAR_name, TF_WORKSPACE,
 	// credentials of this stack.
 	Env map[string]string

@@ -331,3 +331,35 @@ func TestRemoteStateIsOnlyRead(t *testing.T) {
 		t.Error("a plan made with a patch was not applied to the remote state")
 	}
 }
+
+// The data folder may lie beside the code: what is in it is no code, and a copy
+// of the code to plan a patch in does not hold it.
+func TestDataFolderInsideTheStack(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, nil)
+	data := s.path(".penumbra/stacks/shop")
+	s.write(".penumbra/stacks/shop/stray.tf", "this is no code")
+	var err error
+	config := s.w.config
+	config.DataDir = data
+	if s.w, err = New(config); err != nil {
+		t.Fatal(err)
+	}
+	s.edit("etc/cache.conf", "memory_mb = 512", "memory_mb = 640")
+	s.read()
+	patch := s.patch("main.tf", "memory_mb       = 512", "memory_mb       = 640")
+	if p := s.plan(patch, cache); !p.IsEmpty() {
+		t.Errorf("the code follows the edit, and the plan has %+v", p.Changes)
+	}
+	dir, remove, err := s.w.scratch(patch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	if _, err := os.Lstat(filepath.Join(dir, ".penumbra", "stacks", "shop")); !os.IsNotExist(err) {
+		t.Errorf("the copy holds the data folder (%v)", err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "main.tf")); err != nil {
+		t.Error(err)
+	}
+}
