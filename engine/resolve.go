@@ -218,7 +218,11 @@ func (e *Engine) conclude(ctx context.Context, run penumbra.Run, p penumbra.Prop
 	}
 	switch {
 	case run.State == penumbra.Failed && failure == penumbra.Stale && now.Active():
-		_, _, err = e.propose(ctx, now, open)
+		// Whoever asks while it is planned again must not be shown what is stale.
+		if err := e.supersede(ctx, open); err != nil {
+			return err
+		}
+		_, _, err = e.propose(ctx, now, nil)
 		return err
 	case run.State == penumbra.Failed:
 		// Nothing was changed and nothing has moved, so it can be approved again.
@@ -226,12 +230,16 @@ func (e *Engine) conclude(ctx context.Context, run penumbra.Run, p penumbra.Prop
 		return e.cfg.Store.SaveProposals(ctx, []penumbra.Proposal{p})
 	case p.Undoes == "":
 		// It was carried out: what the others were planned on is no more.
-		for i := range open {
-			open[i].State = penumbra.Superseded
-		}
-		return e.cfg.Store.SaveProposals(ctx, open)
+		return e.supersede(ctx, open)
 	}
 	return nil
+}
+
+func (e *Engine) supersede(ctx context.Context, proposals []penumbra.Proposal) error {
+	for i := range proposals {
+		proposals[i].State = penumbra.Superseded
+	}
+	return e.cfg.Store.SaveProposals(ctx, proposals)
 }
 
 // Verify reads the stack of a run again and returns what is not as its proposal
@@ -244,7 +252,7 @@ func (e *Engine) Verify(ctx context.Context, run penumbra.Run, p penumbra.Propos
 		return nil, err
 	}
 	if p.Plan != nil && !p.Plan.IsEmpty() {
-		if err := e.tell(ctx, applied(run, p, d.Resource)); err != nil {
+		if err := e.tell(ctx, applied(run, p, d.Resource, e.approver(ctx, p.ID))); err != nil {
 			return nil, err
 		}
 	}
@@ -258,11 +266,28 @@ func (e *Engine) Verify(ctx context.Context, run penumbra.Run, p penumbra.Propos
 	return unkept(&view, p, d), nil
 }
 
-// applied is the event of a run that applied a plan.
-func applied(run penumbra.Run, p penumbra.Proposal, address penumbra.Address) penumbra.Observation {
+// approver returns who approved a proposal.
+func (e *Engine) approver(ctx context.Context, proposal string) string {
+	decisions, err := e.cfg.Store.Decisions(ctx, proposal)
+	if err != nil {
+		e.log.Warn("who approved a run could not be read", "proposal", proposal, "error", err)
+	}
+	by := ""
+	for _, d := range decisions {
+		if d.Verb == penumbra.Approve {
+			by = d.By
+		}
+	}
+	return by
+}
+
+// applied is the event of a run that applied a plan. It is the act of the
+// person who approved it, and no automation's: putting a drift right again and
+// again must not make a habit of it.
+func applied(run penumbra.Run, p penumbra.Proposal, address penumbra.Address, by string) penumbra.Observation {
 	o := penumbra.Observation{
 		Kind: penumbra.EventKind, Resource: address, Source: "penumbra", ID: run.ID,
-		Actor: "penumbra", ActorKind: penumbra.Automation, Action: penumbra.ActionApply,
+		Actor: by, ActorKind: penumbra.User, Action: penumbra.ActionApply,
 	}
 	if p.Kind == penumbra.Restore {
 		o.Action = penumbra.ActionRollback

@@ -118,7 +118,7 @@ func (s *search) restoreValues(ctx context.Context, p *penumbra.Proposal, run pe
 	if len(values) == 0 {
 		return refused("the values of before are those of now", "")
 	}
-	patch, err := s.ws.PatchValues(ctx, s.Drift.Resource, values)
+	patch, err := s.ws.PatchInstance(ctx, s.Drift.Resource, values)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,10 @@ type Workspace interface {
 	// already; one with files never holds a secret. It returns an error of kind Refused, with a remedy, if
 	// the code cannot be edited so.
 	PatchValues(ctx context.Context, address penumbra.Address, settings []penumbra.Setting) (penumbra.Patch, error)
+	// PatchInstance is PatchValues for a copy of the code that is planned and
+	// thrown away: it may also single out one of several instances that share
+	// their code.
+	PatchInstance(ctx context.Context, address penumbra.Address, settings []penumbra.Setting) (penumbra.Patch, error)
 	// PatchIgnore returns the patch after which the technology itself ignores
 	// changes at the paths. Errors are those of PatchValues.
 	PatchIgnore(ctx context.Context, address penumbra.Address, paths []string) (penumbra.Patch, error)

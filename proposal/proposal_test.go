@@ -57,6 +57,10 @@ func (w *workspace) PatchValues(_ context.Context, _ penumbra.Address, settings 
 	return patchTo(after), nil
 }
 
+func (w *workspace) PatchInstance(ctx context.Context, address penumbra.Address, settings []penumbra.Setting) (penumbra.Patch, error) {
+	return w.PatchValues(ctx, address, settings)
+}
+
 func (w *workspace) PatchIgnore(_ context.Context, _ penumbra.Address, paths []string) (penumbra.Patch, error) {
 	return patchTo("ignore_changes = [" + strings.Join(paths, ", ") + "]\n"), nil
 }

@@ -383,6 +383,9 @@ func (p *Pooled) observeEvent(o *penumbra.Observation) {
 // touch remembers an event in the order of time.
 func (r *resource) touch(o *penumbra.Observation, t int64) {
 	x := touch{time: t, actor: o.ActorKind}
+	if o.Action == penumbra.ActionApply || o.Action == penumbra.ActionRollback {
+		x.actor = penumbra.User // approved by one: no habit of automation
+	}
 	for _, s := range o.Settings {
 		x.paths = append(x.paths, s.Path)
 	}

@@ -368,14 +368,22 @@ func ago(now, t time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
-	return now.Sub(t).Round(time.Second).String() + " ago"
+	return span(now.Sub(t)) + " ago"
 }
 
 func ahead(now, t time.Time) string {
 	if t.IsZero() || t.Before(now) {
 		return ""
 	}
-	return "in " + t.Sub(now).Round(time.Second).String()
+	return "in " + span(t.Sub(now))
+}
+
+// span writes a duration the way a person says it.
+func span(d time.Duration) string {
+	if d < 48*time.Hour {
+		return d.Round(time.Second).String()
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }
 
 // shorten cuts text to at most n runes.

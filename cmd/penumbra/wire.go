@@ -159,6 +159,12 @@ func (w workspace) PatchValues(_ context.Context, address penumbra.Address, sett
 	return hcl.Values(w.dir, w.stack, address, settings)
 }
 
+// PatchInstance makes the patch after which a copy of the code gives the values
+// to one instance alone.
+func (w workspace) PatchInstance(_ context.Context, address penumbra.Address, settings []penumbra.Setting) (penumbra.Patch, error) {
+	return hcl.Instance(w.dir, w.stack, address, settings)
+}
+
 // PatchIgnore makes the patch after which OpenTofu ignores changes at paths.
 func (w workspace) PatchIgnore(_ context.Context, address penumbra.Address, paths []string) (penumbra.Patch, error) {
 	return hcl.IgnoreChanges(w.dir, w.stack, address, paths)
