@@ -209,7 +209,7 @@ func (a *app) showRun(run *penumbra.Run) {
 		fmt.Fprintf(a.out, "   %s  %-10s %s\n", s.Time.Format(time.TimeOnly), s.State, s.Note)
 	}
 	a.paragraph("outcome", run.Outcome)
-	if run.State == penumbra.Done {
+	if run.State == penumbra.Done && run.Kind != penumbra.Restore {
 		fmt.Fprintf(a.out, "   `penumbra rollback %s` takes it back.\n", run.ID)
 	}
 }
