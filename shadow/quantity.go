@@ -39,3 +39,9 @@ func quantity(v penumbra.Value) (x float64, kind byte, ok bool) {
 	}
 	return f * scale, 'u', true
 }
+
+// Quantity reads an amount as this model does, for the model families below
+// this package: plain numbers, and texts with a unit such as "512Mi" or "500m",
+// in base units. kind tells apart amounts that do not compare; ok is false for
+// any other value.
+func Quantity(v penumbra.Value) (x float64, kind byte, ok bool) { return quantity(v) }
