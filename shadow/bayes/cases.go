@@ -24,14 +24,33 @@ type kind struct {
 	Paths   []string
 	Known   [][]storedValue // values of each path, a case refers to them by position
 	Metrics []string
-	Cases   []instance // the latest, oldest first from Next on once there are enough
-	Next    int
-	Fresh   int // cases since the network was learnt
-	Learned *learned
+	// The latest cases in which settings count for their own causes, and the
+	// latest others: those come every hour and would soon drive these out.
+	Counted, Others ring
+	Fresh           int // cases since the network was learnt
+	Learned         *learned
 
 	paths map[string]int           // rebuilt
 	ids   []map[penumbra.Value]int // rebuilt
 }
+
+// ring holds the latest cases, oldest first from Next on once it is full.
+type ring struct {
+	Cases []instance
+	Next  int
+}
+
+func (r *ring) add(x instance, most int) {
+	if len(r.Cases) < most {
+		r.Cases = append(r.Cases, x)
+		return
+	}
+	r.Cases[r.Next] = x
+	r.Next = (r.Next + 1) % len(r.Cases)
+}
+
+// cases returns all that are kept.
+func (k *kind) cases() []instance { return slices.Concat(k.Counted.Cases, k.Others.Cases) }
 
 // instance is one case as it was seen, before it is made discrete, so that it
 // can be made anew.
@@ -39,8 +58,9 @@ type instance struct {
 	Hour     int64
 	Patterns [patterns]uint8
 	Values   []int // positions in Known plus 1 by path; 0: not seen
-	Fixed    []int // paths away from what is expected
-	Counted  bool  // the settings count for their own causes
+	Away     bool  // a setting is away from what is expected
+	All      bool  // every setting counts for its own causes
+	Moved    []int // else the paths that do
 	Metrics  []level64
 }
 
@@ -120,13 +140,16 @@ func (k *kind) value(path string, v penumbra.Value) (p, id int) {
 // closeCase records the hour that is over, as it ended.
 func (m *Model) closeCase(address penumbra.Address, r *resource) {
 	end := r.Hour*3600 + 3599
-	counted := r.Moved || r.Counted == 0 || end-r.Counted >= 86400
-	if !r.Looked || len(r.Metrics) == 0 && !counted {
+	if !r.Looked {
+		return
+	}
+	away := m.away(address, r, end)
+	all := !away && (r.Counted == 0 || end-r.Counted >= recount)
+	if len(r.Metrics) == 0 && !all && (away || len(r.Moved) == 0) {
 		return
 	}
 	k := m.kindOf(r.Type)
-	x := instance{Hour: r.Hour, Patterns: r.patternsAt(end), Counted: counted}
-	away := m.away(address, r, end)
+	x := instance{Hour: r.Hour, Patterns: r.patternsAt(end), Away: away, All: all}
 	for _, s := range r.Actual {
 		if s.Sensitive || s.Value.Kind() == penumbra.SecretKind {
 			continue // a secret is no cause that anybody should read
@@ -139,9 +162,6 @@ func (m *Model) closeCase(address penumbra.Address, r *resource) {
 			x.Values = append(x.Values, 0)
 		}
 		x.Values[p] = id
-		if away[s.Path] {
-			x.Fixed = append(x.Fixed, p)
-		}
 	}
 	if r.Full {
 		k.absent(&x, r.Actual)
@@ -157,10 +177,24 @@ func (m *Model) closeCase(address penumbra.Address, r *resource) {
 		}
 		x.Metrics = append(x.Metrics, level64{i, s.Sum / s.Count})
 	}
-	if counted {
-		r.Counted, r.Moved = end, false
+	for _, path := range r.Moved {
+		if p, ok := k.paths[path]; ok && !away {
+			x.Moved = append(x.Moved, p)
+		}
+	}
+	if r.Moved = r.Moved[:0]; all {
+		r.Counted = end
 	}
 	m.take(k, x)
+}
+
+// recount is after how many seconds the settings that did not change count again
+// for their own causes.
+const recount = 30 * 86400
+
+// counts reports whether the setting at the path counts for its own causes.
+func (x *instance) counts(p int) bool {
+	return x.All || slices.Contains(x.Moved, p)
 }
 
 // absent gives the settings that the resource surely does not have the value
@@ -177,16 +211,14 @@ func (k *kind) absent(x *instance, actual stored) {
 	}
 }
 
-// away returns the paths whose value is outside what the pooled model holds to
-// be expected.
-func (m *Model) away(address penumbra.Address, r *resource, at int64) map[string]bool {
-	out := map[string]bool{}
-	for _, e := range m.pooled.Expect(r.shown(address), unix(at), reference) {
-		if x, ok := penumbra.Settings(r.Actual).Find(e.Path); ok && !e.Contains(x.Value) {
-			out[e.Path] = true
-		}
-	}
-	return out
+// away reports whether a setting's value is outside what the pooled model holds
+// to be expected. None of the resource's settings then counts for its own
+// causes: a value that is away would else be learnt as what goes with the others.
+func (m *Model) away(address penumbra.Address, r *resource, at int64) bool {
+	return slices.ContainsFunc(m.pooled.Expect(r.shown(address), unix(at), reference), func(e penumbra.Expectation) bool {
+		x, ok := penumbra.Settings(r.Actual).Find(e.Path)
+		return ok && !e.Contains(x.Value)
+	})
 }
 
 // reference is the confidence of the sets that tell what is away.
@@ -198,14 +230,14 @@ func (r *resource) shown(address penumbra.Address) *penumbra.Resource {
 
 // take keeps a case in the place of the oldest, and learns from it.
 func (m *Model) take(k *kind, x instance) {
-	if len(k.Cases) < m.opts.Cases {
-		k.Cases = append(k.Cases, x)
+	if x.All || len(x.Moved) > 0 {
+		k.Counted.add(x, m.opts.Cases/2)
 	} else {
-		k.Cases[k.Next] = x
-		k.Next = (k.Next + 1) % len(k.Cases)
+		k.Others.add(x, m.opts.Cases/2)
 	}
 	k.Fresh++
-	if len(k.Cases) >= min(firstCases, m.opts.Cases) && k.Fresh >= max(firstCases, len(k.Cases)/4) {
+	n := len(k.Counted.Cases) + len(k.Others.Cases)
+	if n >= firstCases && k.Fresh >= max(firstCases, n/4) {
 		k.Fresh = 0
 		if l := k.learn(m.opts.Learning, x.Hour); l != nil {
 			k.Learned = l
@@ -227,17 +259,18 @@ func (m *Model) take(k *kind, x instance) {
 // learn makes the type's variables and their network from the cases as of the
 // hour; nil if there is nothing to learn.
 func (k *kind) learn(opts Options, hour int64) *learned {
-	weights := make([]float64, len(k.Cases))
-	for i := range k.Cases {
-		weights[i] = math.Exp2(-float64(max(0, hour-k.Cases[i].Hour)) / caseLife)
+	cases := k.cases()
+	weights := make([]float64, len(cases))
+	for i := range cases {
+		weights[i] = math.Exp2(-float64(max(0, hour-cases[i].Hour)) / caseLife)
 	}
-	l := &learned{Settings: k.settingVariables(weights), Metrics: k.metricVariables(), Day: hour / 24}
+	l := &learned{Settings: k.settingVariables(cases, weights), Metrics: k.metricVariables(cases), Day: hour / 24}
 	if len(l.Settings) == 0 {
 		return nil
 	}
 	d := &Data{Variables: l.variables(k), Weights: weights}
-	for i := range k.Cases {
-		row, fixed := l.row(k, &k.Cases[i])
+	for i := range cases {
+		row, fixed := l.row(k, &cases[i])
 		d.Rows, d.Fixed = append(d.Rows, row), append(d.Fixed, fixed)
 	}
 	n, err := Learn(d, opts)
@@ -251,7 +284,7 @@ func (k *kind) learn(opts Options, hour int64) *learned {
 // settingVariables chooses the settings that vary in a way that can be learnt:
 // seen in a fifth of the cases, half of them or more in states of their own,
 // those with the largest entropy first.
-func (k *kind) settingVariables(weights []float64) []settingVariable {
+func (k *kind) settingVariables(cases []instance, weights []float64) []settingVariable {
 	type candidate struct {
 		settingVariable
 		entropy float64
@@ -261,7 +294,7 @@ func (k *kind) settingVariables(weights []float64) []settingVariable {
 	for _, w := range weights {
 		all += w
 	}
-	for p, tallies := range k.tallies(weights) {
+	for p, tallies := range k.tallies(cases, weights) {
 		var seen float64
 		for _, t := range tallies {
 			seen += t.Weight
@@ -276,7 +309,7 @@ func (k *kind) settingVariables(weights []float64) []settingVariable {
 				shares[state] += t.Weight / seen
 			}
 		}
-		if s.Kind == 0 && shares[s.Categories] > 0.5 {
+		if s.Kind == 0 && shares[s.other()] > 0.5 {
 			continue // names, addresses: nearly each case has its own
 		}
 		var entropy float64
@@ -301,7 +334,7 @@ func (k *kind) settingVariables(weights []float64) []settingVariable {
 }
 
 // tallies counts the values of each path.
-func (k *kind) tallies(weights []float64) [][]Tally {
+func (k *kind) tallies(cases []instance, weights []float64) [][]Tally {
 	counts := make([][]Tally, len(k.Paths))
 	for p := range counts {
 		counts[p] = make([]Tally, len(k.Known[p]))
@@ -309,17 +342,12 @@ func (k *kind) tallies(weights []float64) [][]Tally {
 			counts[p][id].Value = v.Value
 		}
 	}
-	for i := range k.Cases {
-		x := &k.Cases[i]
-		for p, id := range x.Values {
+	for i := range cases {
+		for p, id := range cases[i].Values {
 			if id == 0 {
 				continue
 			}
-			t := &counts[p][id-1]
-			t.Weight += weights[i]
-			if !slices.Contains(x.Fixed, p) {
-				t.Normal += weights[i]
-			}
+			counts[p][id-1].Weight += weights[i]
 		}
 	}
 	for p := range counts {
@@ -330,13 +358,13 @@ func (k *kind) tallies(weights []float64) [][]Tally {
 
 // metricVariables makes the levels of the metrics that most cases have, of what
 // is usual: cases with a setting away are left out.
-func (k *kind) metricVariables() []metricVariable {
+func (k *kind) metricVariables(cases []instance) []metricVariable {
 	values := make([][]float64, len(k.Metrics))
-	for i := range k.Cases {
-		if len(k.Cases[i].Fixed) > 0 {
+	for i := range cases {
+		if cases[i].Away {
 			continue
 		}
-		for _, x := range k.Cases[i].Metrics {
+		for _, x := range cases[i].Metrics {
 			values[x.Metric] = append(values[x.Metric], x.Value)
 		}
 	}
@@ -364,8 +392,8 @@ func (l *learned) variables(k *kind) []Variable {
 	return out
 }
 
-// row makes a case discrete. Settings that are away, or that do not count, are
-// set from outside.
+// row makes a case discrete. Settings that do not count are as if set from
+// outside.
 func (l *learned) row(k *kind, x *instance) (row Row, fixed uint64) {
 	row = append(row, x.Patterns[:]...)
 	for i, s := range l.Settings {
@@ -374,7 +402,7 @@ func (l *learned) row(k *kind, x *instance) (row Row, fixed uint64) {
 			state = (*Scale)(&s.Scale).State(k.Known[s.Path][x.Values[s.Path]-1].Value)
 		}
 		row = append(row, state)
-		if !x.Counted || slices.Contains(x.Fixed, s.Path) {
+		if !x.counts(s.Path) {
 			fixed |= bit(patterns + i)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/shadow"
@@ -112,13 +113,11 @@ func (s *state) check() error {
 		}
 	}
 	for name, k := range s.Kinds {
-		if k == nil || len(k.Known) != len(k.Paths) || k.Next < 0 || k.Next > 0 && k.Next >= len(k.Cases) {
+		if k == nil || len(k.Known) != len(k.Paths) || !k.Counted.fits() || !k.Others.fits() {
 			return fmt.Errorf("type %s does not fit together", name)
 		}
-		for i := range k.Cases {
-			if !k.fits(&k.Cases[i]) {
-				return fmt.Errorf("case %d of %s refers to what is not there", i, name)
-			}
+		if slices.ContainsFunc(k.cases(), func(x instance) bool { return !k.fits(&x) }) {
+			return fmt.Errorf("a case of %s refers to what is not there", name)
 		}
 		if k.Learned != nil && !k.Learned.fits(k) {
 			return fmt.Errorf("the network of %s does not fit its settings and metrics", name)
@@ -127,6 +126,8 @@ func (s *state) check() error {
 	}
 	return nil
 }
+
+func (r *ring) fits() bool { return r.Next == 0 || r.Next > 0 && r.Next < len(r.Cases) }
 
 func (k *kind) fits(x *instance) bool {
 	if len(x.Values) > len(k.Paths) {
@@ -155,7 +156,7 @@ func (l *learned) fits(k *kind) bool {
 		return false
 	}
 	for i, s := range l.Settings {
-		if s.Path < 0 || s.Path >= len(k.Paths) || s.Scale.Categories < 0 || s.Scale.Categories > len(s.Scale.Values) {
+		if s.Path < 0 || s.Path >= len(k.Paths) {
 			return false
 		}
 		if scale := Scale(s.Scale); len(scale.States()) != l.Network.states(patterns+i) {

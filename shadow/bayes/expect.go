@@ -2,14 +2,15 @@ package bayes
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
 )
 
-// caution is how many cases a network has to have behind an answer to weigh as
-// much as the pooled model's. It is a judgement.
+// caution is how many cases a network has to have behind an answer for half of
+// its weight. It is a judgement.
 const caution = 10
 
 // Expect returns the pooled model's expectations, with the values of undeclared
@@ -24,7 +25,7 @@ func (m *Model) Expect(r *penumbra.Resource, at time.Time, confidence float64) [
 	if k == nil || k.Learned == nil {
 		return out
 	}
-	q := question{m: m, k: k, l: k.Learned, own: m.Resources[r.Address], shown: r, at: at}
+	q := question{m: m, k: k, l: k.Learned, own: m.Resources[r.Address], shown: r}
 	for i := range out {
 		v := q.variable(out[i].Path)
 		if v < 0 || !q.open(&out[i]) {
@@ -49,7 +50,6 @@ type question struct {
 	l     *learned
 	own   *resource // nil if it is unknown
 	shown *penumbra.Resource
-	at    time.Time
 	wide  []penumbra.Expectation
 	row   Row
 }
@@ -83,12 +83,11 @@ func (q *question) open(e *penumbra.Expectation) bool {
 	}
 }
 
-// evidence fills the row: patterns, and of the settings what the code declares
-// or was there before and is not away.
+// evidence fills the row: of the settings what the code declares or was there
+// before and is not away. When somebody asks says nothing of what a value should
+// be, so patterns are left open.
 func (q *question) evidence(sets []penumbra.Expectation) {
 	q.row = q.l.Network.Unobserved()
-	states := q.own.patternsAt(q.at.Unix())
-	copy(q.row, states[:])
 	for _, e := range sets {
 		v := q.variable(e.Path)
 		if v < 0 {
@@ -106,77 +105,84 @@ func (q *question) evidence(sets []penumbra.Expectation) {
 	}
 }
 
-// weigh mixes the values that the setting would take, were it not to stay, with
-// the network's posterior: by the cases behind it. A present value keeps its
-// probability of staying.
+// weigh applies Bayes' rule: the pooled model's probability of a value is the
+// prior, and the network tells how likely the resource's other settings are with
+// it, P(others | state) / P(others) = P(state | others) / P(state). That is
+// raised to a power below 1 where few cases stand behind it. A present value
+// keeps its probability of staying; what it may move to is weighed.
 func (q *question) weigh(e, wide *penumbra.Expectation, v int, confidence float64) {
-	given := slices.Clone(q.row)
-	given[v] = Missing
-	n := q.l.Network
-	posterior, err := n.Posterior(v, given)
-	if err != nil {
-		return // too dense: the pooled answer stands
+	ratios, ok := q.ratios(v)
+	if !ok {
+		return // too dense for exact inference: the pooled answer stands
 	}
-	cases, err := n.support(v, 0, given)
-	if err != nil {
-		return
-	}
-	var present penumbra.Value
-	known := false
+	scale := (*Scale)(&q.l.Settings[v-patterns].Scale)
+	stays := -1
 	if q.own != nil {
 		if x, ok := penumbra.Settings(q.own.Actual).Find(e.Path); ok {
-			present, known = x.Value, true
+			stays = slices.IndexFunc(wide.Values, func(c penumbra.Candidate) bool { return c.Value == x.Value })
+			if stays < 0 {
+				return
+			}
 		}
 	}
-	candidates, novel := (*Scale)(&q.l.Settings[v-patterns].Scale).Candidates(posterior)
-	moved := 1.0
-	var out []penumbra.Candidate
-	if known {
-		candidates, novel = without(candidates, novel, present)
-		i := slices.IndexFunc(wide.Values, func(c penumbra.Candidate) bool { return c.Value == present })
-		if i < 0 {
-			return
+	out := slices.Clone(wide.Values)
+	rest := wide.NovelProbability
+	before, after := rest, rest
+	if scale.Kind == 0 {
+		after *= ratios[scale.other()]
+		rest = after
+	}
+	for i := range out {
+		if i == stays {
+			continue
 		}
-		out = append(out, wide.Values[i])
-		moved = 1 - wide.Values[i].Probability
+		before += out[i].Probability
+		if state := scale.State(out[i].Value); state != Missing {
+			out[i].Probability *= ratios[state]
+		}
+		after += out[i].Probability
 	}
-	share := cases / (cases + caution)
-	add := func(v penumbra.Value, p float64) {
-		if i := slices.IndexFunc(out, func(c penumbra.Candidate) bool { return c.Value == v }); i >= 0 {
-			out[i].Probability += p
-		} else if p > 0 {
-			out = append(out, penumbra.Candidate{Value: v, Probability: p})
+	if after <= 0 {
+		return
+	}
+	if before = min(before, 1); stays >= 0 {
+		before = min(before, 1-out[stays].Probability)
+	}
+	rest *= before / after
+	for i := range out {
+		if i != stays {
+			out[i].Probability *= before / after
 		}
 	}
-	for _, c := range wide.Values {
-		if !known || c.Value != present {
-			add(c.Value, (1-share)*c.Probability)
-		}
-	}
-	for _, c := range candidates {
-		add(c.Value, share*moved*c.Probability)
-	}
-	rest := (1-share)*wide.NovelProbability + share*moved*novel
-	forced := known && e.Novel // while an apply is under way anything is possible
+	forced := stays >= 0 && e.Novel // while an apply is under way anything is possible
 	e.Values, e.Novel = cut(out, rest, confidence)
 	e.Novel = e.Novel || forced
 	e.NovelProbability = rest
 }
 
-// without takes a value out of a distribution; what is left sums to 1 again.
-func without(candidates []penumbra.Candidate, novel float64, v penumbra.Value) ([]penumbra.Candidate, float64) {
-	out := slices.DeleteFunc(candidates, func(c penumbra.Candidate) bool { return c.Value == v })
-	sum := novel
-	for _, c := range out {
-		sum += c.Probability
+// ratios returns by how much the evidence makes each state of the variable
+// likelier; ok is false if that cannot be answered.
+func (q *question) ratios(v int) (out []float64, ok bool) {
+	n := q.l.Network
+	given := slices.Clone(q.row)
+	given[v] = Missing
+	after, err := n.Posterior(v, given)
+	if err != nil {
+		return nil, false
 	}
-	if sum <= 0 {
-		return nil, 1
+	before, err := n.Posterior(v, n.Unobserved())
+	if err != nil {
+		return nil, false
 	}
-	for i := range out {
-		out[i].Probability /= sum
+	cases, err := n.support(v, 0, given)
+	if err != nil {
+		return nil, false
 	}
-	return out, novel / sum
+	power := cases / (cases + caution)
+	for k := range after {
+		out = append(out, math.Pow(after[k]/before[k], power))
+	}
+	return out, true
 }
 
 // cut sorts the candidates and keeps the fewest that reach the confidence, the

@@ -19,25 +19,30 @@ type ModelOptions struct {
 	// Learning are those of each type's network. MaxParents is 3 if 0, Rounds 1
 	// and Iterations 10, because a network is learnt again and again.
 	Learning Options
-	// Cases is how many of a type's latest cases are kept, 4096 if 0. A network
-	// is first learnt from 64, and again when a quarter of them are new.
+	// Cases is how many of a type's latest cases are kept, 4096 if 0, 128 at
+	// least: one half for those in which settings count, one for those with
+	// metrics alone. A network is first learnt from 64, and again when a quarter
+	// of them are new.
 	Cases int
 }
 
 // Model is a shadow that joins two models. When a setting changes, whether it
 // is away and what is never learnt is the pooled model's answer. Which value an
 // undeclared setting has that nobody looked at yet, or moves to, is weighed with
-// the posterior of its type's network, given the resource's other settings and
-// how it is operated; the more cases stand behind that, the more.
+// the network of its type, given the resource's other settings; the more cases
+// stand behind that, the more.
 //
 // A case is an hour of a resource: the settings at its end, the means of the
-// metrics in it, and the operational patterns. Settings count for their own
-// causes once a day and when they change; a setting that is away from what is
-// expected counts for its effects only, as one that somebody set from outside,
-// so that a drift teaches what it does to the metrics and never what is normal.
+// metrics in it, and the operational patterns. A setting counts for its own
+// causes when it changes and once in thirty days, because the same machine seen
+// a thousand times is one machine. While one is away from what is expected, the
+// resource's settings count for their effects only, as if somebody had set them
+// from outside: a drift teaches what it does to the metrics and never what is
+// normal.
 //
-// An observation costs O(1) for each setting in it, but for one in so many cases
-// that has the type's network learnt again, from a bounded number of them.
+// An observation costs O(1) for each setting in it, but for the first of an
+// hour, which closes the cases of the hour before, and one in so many cases that
+// has the type's network learnt again, from a bounded number of them.
 type Model struct {
 	opts   ModelOptions
 	pooled *shadow.Pooled
@@ -48,6 +53,8 @@ type Model struct {
 type state struct {
 	Resources map[penumbra.Address]*resource
 	Kinds     map[string]*kind
+	Hour      int64              // the present one since 1970
+	Open      []penumbra.Address // the resources whose case of this hour is open
 }
 
 func newState() state {
@@ -62,6 +69,7 @@ func NewModel(opts ModelOptions) *Model {
 		}
 	}
 	or(&opts.Cases, 4096)
+	opts.Cases = max(opts.Cases, 2*firstCases)
 	or(&opts.Learning.MaxParents, 3)
 	or(&opts.Learning.Rounds, 1)
 	or(&opts.Learning.Iterations, 10)
@@ -77,13 +85,13 @@ type resource struct {
 	Full     bool  // a full snapshot was seen: what is absent is absent
 	Looked   bool  // the actual values are known
 	Code     bool  // from changes of the code only
-	Hour     int64 // of the open case, in hours since 1970; 0 if there is none
+	Hour     int64 // of the open case; 0 if there is none
 	Metrics  []mean
 	User     activity
 	Robot    activity
-	Changed  int64 // when a setting last changed, 0 if never
-	Counted  int64 // when the settings last counted for their own causes
-	Moved    bool  // since then
+	Changed  int64    // when a setting last changed, 0 if never
+	Counted  int64    // when all settings last counted for their own causes, 0 if never
+	Moved    []string // paths that changed since the last case
 	Accepted []string
 }
 
@@ -139,17 +147,24 @@ func (m *Model) Observe(o *penumbra.Observation) {
 	}
 }
 
-// turn closes the resource's case if its hour is over, before anything of the
-// next is folded in.
+// turn closes the cases of an hour that is over, in the order of addresses, and
+// opens the resource's case of the present one. What is late opens none.
 func (m *Model) turn(address penumbra.Address, r *resource, t int64) {
 	hour := t / 3600
-	if hour <= r.Hour {
-		return
+	if hour > m.Hour {
+		slices.Sort(m.Open)
+		for _, a := range m.Open {
+			if x := m.Resources[a]; x != nil && x.Hour != 0 {
+				m.closeCase(a, x)
+				x.Hour, x.Metrics = 0, x.Metrics[:0]
+			}
+		}
+		m.Hour, m.Open = hour, m.Open[:0]
 	}
-	if r.Hour != 0 {
-		m.closeCase(address, r)
+	if hour == m.Hour && r.Hour == 0 {
+		r.Hour = hour
+		m.Open = append(m.Open, address)
 	}
-	r.Hour, r.Metrics = hour, r.Metrics[:0]
 }
 
 func (r *resource) inOrder(t int64) bool {
@@ -172,10 +187,35 @@ func (r *resource) look(o *penumbra.Observation, t int64) {
 }
 
 func (r *resource) move(to stored, t int64) {
-	if r.Looked && !penumbra.Settings(to).Equal(penumbra.Settings(r.Actual)) {
-		r.Changed, r.Moved = t, true
+	if r.Looked {
+		for _, x := range differing(r.Actual, to) {
+			r.Changed = t
+			if !slices.Contains(r.Moved, x) {
+				r.Moved = append(r.Moved, x)
+			}
+		}
 	}
 	r.Actual, r.Looked = to, true
+}
+
+// differing returns the paths at which a and b, sorted by path, differ.
+func differing(a, b stored) (out []string) {
+	for i, j := 0, 0; i < len(a) || j < len(b); {
+		switch {
+		case j == len(b) || i < len(a) && a[i].Path < b[j].Path:
+			out = append(out, a[i].Path)
+			i++
+		case i == len(a) || b[j].Path < a[i].Path:
+			out = append(out, b[j].Path)
+			j++
+		default:
+			if a[i].Value != b[j].Value {
+				out = append(out, a[i].Path)
+			}
+			i, j = i+1, j+1
+		}
+	}
+	return out
 }
 
 func withoutNulls(s penumbra.Settings) stored {
@@ -258,7 +298,7 @@ var patternVariables = [patterns]Variable{
 	{"since change", Pattern, []string{"below 1 h", "below 1 d", "below 7 d", "below 30 d", "longer"}},
 }
 
-// patternsAt returns the states of the patterns; r may be nil.
+// patternsAt returns the states of the patterns.
 func (r *resource) patternsAt(at int64) (out [patterns]uint8) {
 	t := time.Unix(at, 0).UTC()
 	out[hourBlock] = uint8(t.Hour() / 4)
@@ -266,9 +306,6 @@ func (r *resource) patternsAt(at int64) (out [patterns]uint8) {
 		out[weekday] = 1
 	}
 	out[sinceChange] = 4
-	if r == nil {
-		return out
-	}
 	activityEdges := []float64{0.25, 3}
 	out[robots] = level(activityEdges, r.Robot.now(at))
 	out[users] = level(activityEdges, r.User.now(at))

@@ -10,11 +10,10 @@ import (
 	"github.com/penumbra-iac/penumbra/shadow"
 )
 
-// Tally is how often a value was seen. Normal is the part of Weight that was
-// not an excursion: only that says what the value should be.
+// Tally is how often a value was seen.
 type Tally struct {
-	Value          penumbra.Value
-	Weight, Normal float64
+	Value  penumbra.Value
+	Weight float64
 }
 
 // Scale makes states of a setting's values. Numbers, and texts with a unit, get
@@ -26,18 +25,16 @@ type Scale struct {
 	Edges []float64
 	// Kind tells apart amounts that do not compare, as shadow.Quantity has it.
 	Kind byte
-	// Values are the known ones with a normal weight, the most frequent first;
-	// of categories the first Categories have a state of their own.
-	Values     []Tally
-	Categories int
+	// Categories are the values with a state of their own, the most frequent
+	// first.
+	Categories []penumbra.Value
 }
 
 // Bounds of a scale.
 const (
-	MaxCategories = 8  // states of their own
-	MaxBins       = 5  // ranges of a number
-	maxValues     = 64 // remembered to put in the place of a state
-	minDistinct   = 6  // fewer numbers than that are categories
+	MaxCategories = 8 // states of their own
+	MaxBins       = 5 // ranges of a number
+	minDistinct   = 6 // fewer numbers than that are categories
 )
 
 // NewScale makes the scale that fits the values seen. At least nine tenths of
@@ -49,13 +46,12 @@ func NewScale(seen []Tally) Scale {
 	slices.SortFunc(values, func(a, b Tally) int {
 		return cmp.Or(cmp.Compare(b.Weight, a.Weight), cmp.Compare(a.Value.Kind(), b.Value.Kind()), cmp.Compare(a.Value.Text(), b.Value.Text()))
 	})
-	s := Scale{Categories: min(len(values), MaxCategories)}
 	if kind, amounts := mostlyAmounts(values); kind != 0 {
-		s = Scale{Kind: kind, Edges: equalFrequency(amounts, MaxBins)}
+		return Scale{Kind: kind, Edges: equalFrequency(amounts, MaxBins)}
 	}
-	s.Values = values
-	if len(s.Values) > maxValues {
-		s.Values = s.Values[:maxValues]
+	var s Scale
+	for _, v := range values[:min(len(values), MaxCategories)] {
+		s.Categories = append(s.Categories, v.Value)
 	}
 	return s
 }
@@ -139,9 +135,9 @@ func (s *Scale) States() []string {
 		return ranges(s.Edges)
 	}
 	var out []string
-	for i, v := range s.Values[:s.Categories] {
-		name := v.Value.String()
-		if v.Value.Kind() == penumbra.SecretKind {
+	for i, v := range s.Categories {
+		name := v.String()
+		if v.Kind() == penumbra.SecretKind {
 			name += " " + strconv.Itoa(i+1)
 		}
 		out = append(out, name)
@@ -181,13 +177,14 @@ func (s *Scale) State(v penumbra.Value) uint8 {
 		}
 		return level(s.Edges, x)
 	}
-	for i := range s.Values[:s.Categories] {
-		if s.Values[i].Value == v {
-			return uint8(i)
-		}
+	if i := slices.Index(s.Categories, v); i >= 0 {
+		return uint8(i)
 	}
-	return uint8(s.Categories)
+	return s.other()
 }
+
+// other returns the state of what is no category.
+func (s *Scale) other() uint8 { return uint8(len(s.Categories)) }
 
 // level returns how many of the edges are at or below x.
 func level(edges []float64, x float64) uint8 {
@@ -198,33 +195,6 @@ func level(edges []float64, x float64) uint8 {
 		return 1
 	})
 	return uint8(i)
-}
-
-// Candidates spreads the probabilities of the states over values: within a
-// state by their normal weight, one case being kept back for a value never
-// seen. It returns what no value takes as the second result.
-func (s *Scale) Candidates(states []float64) (out []penumbra.Candidate, novel float64) {
-	mass := make([]float64, len(states))
-	for _, v := range s.Values {
-		if k := s.State(v.Value); k != Missing {
-			mass[k] += v.Normal
-		}
-	}
-	novel = 1
-	for _, v := range s.Values {
-		k := s.State(v.Value)
-		if k == Missing || v.Normal <= 0 {
-			continue
-		}
-		back := 1.0
-		if s.Kind == 0 && int(k) < s.Categories {
-			back = 0 // the state is the value
-		}
-		p := states[k] * v.Normal / (mass[k] + back)
-		out = append(out, penumbra.Candidate{Value: v.Value, Probability: p})
-		novel -= p
-	}
-	return out, max(0, novel)
 }
 
 // The states of a metric: where it lies among what is usual for its type. A

@@ -67,22 +67,16 @@ func (s *stored) UnmarshalJSON(data []byte) error {
 type storedScale Scale
 
 type scaleJSON struct {
-	Edges      []float64 `json:",omitempty"`
-	Kind       byte
-	Categories int
-	Values     []tallyJSON
-}
-
-type tallyJSON struct {
-	Value          storedValue
-	Weight, Normal float64
+	Edges      []float64     `json:",omitempty"`
+	Kind       byte          `json:",omitempty"`
+	Categories []storedValue `json:",omitempty"`
 }
 
 // MarshalJSON writes the scale.
 func (s storedScale) MarshalJSON() ([]byte, error) {
-	out := scaleJSON{Edges: s.Edges, Kind: s.Kind, Categories: s.Categories}
-	for _, v := range s.Values {
-		out.Values = append(out.Values, tallyJSON{storedValue{v.Value}, v.Weight, v.Normal})
+	out := scaleJSON{Edges: s.Edges, Kind: s.Kind}
+	for _, v := range s.Categories {
+		out.Categories = append(out.Categories, storedValue{v})
 	}
 	return json.Marshal(out)
 }
@@ -93,9 +87,9 @@ func (s *storedScale) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
-	*s = storedScale{Edges: in.Edges, Kind: in.Kind, Categories: in.Categories}
-	for _, v := range in.Values {
-		s.Values = append(s.Values, Tally{v.Value.Value, v.Weight, v.Normal})
+	*s = storedScale{Edges: in.Edges, Kind: in.Kind}
+	for _, v := range in.Categories {
+		s.Categories = append(s.Categories, v.Value)
 	}
 	return nil
 }
