@@ -25,7 +25,7 @@ func (m *Model) Expect(r *penumbra.Resource, at time.Time, confidence float64) [
 	if k == nil || k.Learned == nil {
 		return out
 	}
-	q := question{m: m, k: k, l: k.Learned, own: m.Resources[r.Address], shown: r}
+	q := question{k: k, l: k.Learned, own: m.Resources[r.Address], shown: r}
 	for i := range out {
 		v := q.variable(out[i].Path)
 		if v < 0 || !q.open(&out[i]) {
@@ -45,7 +45,6 @@ const nearlyAll = 1 - 1e-9
 
 // question is what is asked of one resource at one time.
 type question struct {
-	m     *Model
 	k     *kind
 	l     *learned
 	own   *resource // nil if it is unknown
