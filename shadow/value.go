@@ -220,10 +220,11 @@ func (p *Pooled) unseen(c *class, t int64) ([]penumbra.Candidate, float64) {
 		return nil, 1
 	}
 	var out []penumbra.Candidate
-	n := c.members
+	var held float64
 	for _, x := range c.values {
-		n = max(n, x.holders)
+		held += x.holders
 	}
+	n := max(c.members, held)
 	d, k := p.prior.Discount, p.prior.Concentration
 	rest := 1.0
 	for _, x := range c.values {

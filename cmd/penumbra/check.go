@@ -15,7 +15,6 @@ import (
 	"github.com/penumbra-iac/penumbra/adapter/tofu"
 	"github.com/penumbra-iac/penumbra/drift"
 	"github.com/penumbra-iac/penumbra/engine"
-	"github.com/penumbra-iac/penumbra/shadow"
 	"github.com/penumbra-iac/penumbra/store/sqlite"
 	"github.com/penumbra-iac/penumbra/timeline"
 )
@@ -246,7 +245,7 @@ func (a *app) look(ctx context.Context, c *config, dir string, f checkFlags, rea
 	if err := judge.SetRules(rules); err != nil {
 		return nil, "", err
 	}
-	s := engine.Stages{Shadow: shadow.NewPooled(shadow.Options{}), Judge: judge, Fold: timeline.Fold, Order: timeline.Order, Confidence: c.Confidence}
+	s := engine.Stages{Shadow: models[c.Model](), Judge: judge, Fold: timeline.Fold, Order: timeline.Order, Confidence: c.Confidence}
 	nothing := func(penumbra.Address) (penumbra.Resource, bool) { return penumbra.Resource{}, false }
 	return s.Look(nothing, read, at), "fresh", nil
 }
@@ -258,8 +257,8 @@ func (a *app) lookRecorded(ctx context.Context, c *config, f checkFlags, path st
 	}
 	defer store.Close()
 	e, err := engine.New(ctx, engine.Config{
-		Store: store, NewShadow: newShadow, Judge: &ruled{Judge: judge, fixed: rules}, Codec: codec{}, Fold: timeline.Fold, Order: timeline.Order,
-		Confidence: c.Confidence, ReadOnly: true, ModelName: modelName, Version: buildVersion(), Log: a.logger(),
+		Store: store, NewShadow: models[c.Model], Judge: &ruled{Judge: judge, fixed: rules}, Codec: codec{}, Fold: timeline.Fold, Order: timeline.Order,
+		Confidence: c.Confidence, ReadOnly: true, ModelName: c.Model, Version: buildVersion(), Log: a.logger(),
 	})
 	if err != nil {
 		return nil, "", err

@@ -28,6 +28,7 @@ type config struct {
 	Data       string        `koanf:"data"`
 	Listen     string        `koanf:"listen"`
 	Confidence float64       `koanf:"confidence"`
+	Model      string        `koanf:"model"`
 	Schedule   scheduleConf  `koanf:"schedule"`
 	Impending  []float64     `koanf:"impending"`
 	Stacks     []stackConfig `koanf:"stacks"`
@@ -56,13 +57,17 @@ type stackConfig struct {
 	Every       time.Duration `koanf:"every"`
 }
 
+// defaultModel keeps the shadow unless another is asked for: it has been judged
+// on whole histories, see docs/model.md.
+const defaultModel = "pooled"
+
 // configFile is the name looked for in the working directory and above it.
 const configFile = "penumbra.yaml"
 
 // loadConfig reads the named file, or the one found in the working directory or
 // above it; without any the defaults hold.
 func loadConfig(name string) (*config, error) {
-	c := &config{Data: ".penumbra", Listen: "127.0.0.1:7676", Confidence: 0.95}
+	c := &config{Data: ".penumbra", Listen: "127.0.0.1:7676", Confidence: 0.95, Model: defaultModel}
 	path, err := findConfig(name)
 	if err != nil {
 		return nil, err
@@ -108,7 +113,7 @@ func orDefaults(path string) string {
 
 // known are the keys that may stand in the file.
 var known = []string{
-	"data", "listen", "confidence", "impending", "ignore", "stacks",
+	"data", "listen", "confidence", "model", "impending", "ignore", "stacks",
 	"schedule.every", "schedule.jitter", "schedule.gap", "schedule.burst", "schedule.timeout",
 }
 
@@ -143,6 +148,9 @@ func (c *config) check(k *koanf.Koanf) error {
 	}
 	if c.Confidence <= 0 || c.Confidence >= 1 {
 		return invalid(fmt.Sprintf("confidence %v", c.Confidence), "give a share between 0 and 1, such as 0.95")
+	}
+	if models[c.Model] == nil {
+		return invalid(fmt.Sprintf("model %q", c.Model), "use pooled, or bayes where settings hang together (docs/model-bayes.md)")
 	}
 	if c.Schedule.Jitter < 0 || c.Schedule.Jitter >= 1 {
 		return invalid(fmt.Sprintf("schedule.jitter %v", c.Schedule.Jitter), "give a share from 0 to below 1")

@@ -98,7 +98,7 @@ func (d *demo) run(ctx context.Context, listen string) error {
 	d.start = time.Now().UTC().Add(-demoSpan).Truncate(24 * time.Hour)
 	d.clock.set(d.start)
 	c := &config{
-		Data: filepath.Join(d.dir, ".penumbra"), Listen: listen, Confidence: 0.95, folder: d.dir,
+		Data: filepath.Join(d.dir, ".penumbra"), Listen: listen, Confidence: 0.95, Model: defaultModel, folder: d.dir,
 		Schedule: scheduleConf{Gap: time.Millisecond, Burst: 1000},
 		Stacks:   []stackConfig{{Name: "shop", Dir: d.dir}},
 	}

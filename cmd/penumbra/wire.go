@@ -18,6 +18,7 @@ import (
 	"github.com/penumbra-iac/penumbra/proposal"
 	"github.com/penumbra-iac/penumbra/remediation"
 	"github.com/penumbra-iac/penumbra/shadow"
+	"github.com/penumbra-iac/penumbra/shadow/bayes"
 	"github.com/penumbra-iac/penumbra/store/sqlite"
 	"github.com/penumbra-iac/penumbra/timeline"
 )
@@ -25,10 +26,12 @@ import (
 // storeFile is the embedded store in the data directory.
 const storeFile = "penumbra.db"
 
-// modelName names the model that keeps the shadow.
-const modelName = "pooled"
-
-func newShadow() engine.Shadow { return shadow.NewPooled(shadow.Options{}) }
+// models are the families that can keep the shadow, by the name that the
+// configuration gives.
+var models = map[string]func() engine.Shadow{
+	"pooled": func() engine.Shadow { return shadow.NewPooled(shadow.Options{}) },
+	"bayes":  func() engine.Shadow { return bayes.NewModel(bayes.ModelOptions{}) },
+}
 
 // loop is an engine with what it stands on.
 type loop struct {
@@ -92,10 +95,10 @@ func (a *app) engineConfig(c *config, store engine.Store, o openOptions) (engine
 		return engine.Config{}, err
 	}
 	cfg := engine.Config{
-		Store: store, NewShadow: newShadow, Judge: &ruled{Judge: judge, fixed: rules}, Codec: codec{},
+		Store: store, NewShadow: models[c.Model], Judge: &ruled{Judge: judge, fixed: rules}, Codec: codec{},
 		Fold: timeline.Fold, Order: timeline.Order, Key: key, Confidence: c.Confidence,
 		Schedule: engine.Schedule{Every: c.Schedule.Every, Jitter: c.Schedule.Jitter, Gap: c.Schedule.Gap, Burst: c.Schedule.Burst, ReadTimeout: c.Schedule.Timeout},
-		Version:  buildVersion(), ModelName: modelName, Now: o.now, Log: o.log,
+		Version:  buildVersion(), ModelName: c.Model, Now: o.now, Log: o.log,
 	}
 	for _, s := range c.Stacks {
 		stack, err := a.stack(c, s, key, o.clock())
