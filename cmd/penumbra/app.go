@@ -131,7 +131,7 @@ func (a *app) logger() *slog.Logger {
 }
 
 func (a *app) loggerAt(level slog.Level) *slog.Logger {
-	return slog.New(tint.NewHandler(a.err, &tint.Options{Level: level, TimeFormat: "15:04:05", NoColor: !colour(a.err)}))
+	return slog.New(tint.NewTextHandler(a.err, &tint.Options{Level: level, TimeFormat: "15:04:05", NoColor: !colour(a.err)}))
 }
 
 // colour reports whether w is a terminal whose user wants colour.
