@@ -42,7 +42,7 @@ func scalarDiffers(v cty.Value, applied any) bool {
 	case cty.Bool:
 		text = strconv.FormatBool(v.True())
 	case cty.Number:
-		text = v.AsBigFloat().Text('f', -1)
+		text = numberText(v)
 	case cty.String:
 		text = v.AsString()
 	}

@@ -190,10 +190,10 @@ const mostChanged = 0.1
 
 func tooMany(changed, all int) bool { return float64(changed) > max(10, mostChanged*float64(all)) }
 
-// refreshed makes a refresh-only plan and returns the states in it, with their
-// leaves and objects if keep is set. It returns nothing if the stack has to be
-// planned in full to tell.
-func (w *Workspace) refreshed(ctx context.Context, file string, known shapes, keep bool) (*states, error) {
+// refresh reads with a refresh-only plan and what is remembered. It returns
+// nothing if the stack has to be planned in full.
+func (w *Workspace) refresh(ctx context.Context, from reading, temp string, c *code, m *memory, known shapes) ([]penumbra.Observation, error) {
+	file := filepath.Join(temp, "refresh")
 	out, failed := w.run(ctx, append(w.planFlags(file), "-refresh-only")...)
 	if failed != nil {
 		if len(parseEvents(out.stdout.Bytes()).refreshed) == 0 || ctx.Err() != nil {
@@ -201,19 +201,9 @@ func (w *Workspace) refreshed(ctx context.Context, file string, known shapes, ke
 		}
 		return nil, nil
 	}
-	states, err := w.readStates(file, known, keep)
-	if err != nil {
-		return nil, nil // of another layout, or encrypted
-	}
-	return states, nil
-}
-
-// refresh reads with a refresh-only plan and what is remembered. It returns
-// nothing if the stack has to be planned in full.
-func (w *Workspace) refresh(ctx context.Context, from reading, temp string, c *code, m *memory, known shapes) ([]penumbra.Observation, error) {
-	states, err := w.refreshed(ctx, filepath.Join(temp, "refresh"), known, false)
-	if states == nil || states.sources() != m.Sources {
-		return nil, err
+	states, err := w.readStates(file, known, false)
+	if err != nil || states.sources() != m.Sources {
+		return nil, nil
 	}
 	changed := states.changed(m)
 	if tooMany(len(changed), len(m.Resources)) {

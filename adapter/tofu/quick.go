@@ -34,11 +34,27 @@ type quick struct {
 const mostRounds = 4
 
 // readQuick returns nothing if the stack has to be planned in full.
-func (w *Workspace) readQuick(ctx context.Context, from reading, temp string, c *code, known shapes) ([]penumbra.Observation, error) {
+func (w *Workspace) readQuick(ctx context.Context, from reading, temp string, c *code) ([]penumbra.Observation, error) {
 	file := filepath.Join(temp, "refresh")
-	states, err := w.refreshed(ctx, file, known, true)
-	if states == nil {
-		return nil, err
+	// The providers are asked for their schemas while the plan is made.
+	var known shapes
+	var failed error
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		known, failed = w.schemas(ctx)
+	}()
+	err := w.refreshOnly(ctx, file)
+	<-asked
+	if failed != nil {
+		return nil, failed
+	}
+	if err != nil {
+		return nil, nil // a plan in full tells what is wrong, and with which resources
+	}
+	states, err := w.readStates(file, known, true)
+	if err != nil {
+		return nil, nil // of another layout, or encrypted
 	}
 	q := &quick{
 		w: w, code: c, shapes: known, states: states, file: file, declared: make(declarations),
@@ -54,11 +70,18 @@ func (w *Workspace) readQuick(ctx context.Context, from reading, temp string, c 
 		}
 		changed, ok := q.plan(ctx, temp)
 		if !ok {
-			return nil, ctx.Err()
+			return nil, nil
 		}
 		q.depend(changed)
 	}
 	return q.result.observations(from, states), nil
+}
+
+// refreshOnly makes a refresh-only plan. Its events are not asked for: with
+// thousands of resources telling them costs a few percent of the plan.
+func (w *Workspace) refreshOnly(ctx context.Context, file string) error {
+	args := slices.DeleteFunc(w.planFlags(file), func(flag string) bool { return flag == "-json" })
+	return w.runIn(ctx, w.dir, &output{}, nil, append(args, "-refresh-only")...)
 }
 
 // survey takes every instance in the code to be as applied, and finds those

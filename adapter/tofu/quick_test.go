@@ -1,6 +1,8 @@
 package tofu
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,5 +153,25 @@ func TestQuickReadWritesNothing(t *testing.T) {
 	left, _ := filepath.Glob(filepath.Join(s.w.data, "read-*"))
 	if len(left) > 0 {
 		t.Errorf("left behind, with a state in it: %v", left)
+	}
+}
+
+func TestQuickReadFailures(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, nil)
+	s.w.config.Quick = true
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.w.Read(cancelled); penumbra.KindOf(err) != penumbra.Unavailable || !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v, want Unavailable", err)
+	}
+	s.write("broken.tf", "resource \"conffile_service\" \"broken\" {\n  nonsense = 1\n  directory = \"./etc\"\n  name = \"b\"\n}\n")
+	if _, err := s.w.Read(t.Context()); penumbra.KindOf(err) != penumbra.Invalid || !strings.Contains(err.Error(), "broken.tf:2") {
+		t.Errorf("invalid code: %v, want Invalid with the place", err)
+	}
+	s.write("broken.tf", "")
+	s.w.config.Env["CONFFILE_CRASH"] = "read"
+	if _, err := s.w.Read(t.Context()); penumbra.KindOf(err) != penumbra.Unavailable || !strings.Contains(err.Error(), "a provider crashed") {
+		t.Errorf("provider crash: %v, want Unavailable", err)
 	}
 }

@@ -30,7 +30,7 @@ import (
 // and line for code, Missing for a tool or a folder without `tofu init`.
 func (w *Workspace) Read(ctx context.Context) ([]penumbra.Observation, error) {
 	from := reading{w.config.Stack, w.config.Now()}
-	known, err := w.schemas(ctx)
+	version, err := w.checkVersion(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -39,19 +39,21 @@ func (w *Workspace) Read(ctx context.Context) ([]penumbra.Observation, error) {
 		return nil, &penumbra.Error{Kind: penumbra.Full, What: "make a folder for a plan", Err: err, Remedy: "make room in the data folder"}
 	}
 	defer os.RemoveAll(temp)
-	version, err := w.checkVersion(ctx)
+	code := w.readCode(version)
+	m := w.recall(code)
+	if m == nil && w.config.Quick && code.plain {
+		if out, err := w.readQuick(ctx, from, temp, code); out != nil || err != nil {
+			return out, err
+		}
+	}
+	known, err := w.schemas(ctx)
 	if err != nil {
 		return nil, err
 	}
-	code := w.readCode(version)
-	var out []penumbra.Observation
-	if m := w.recall(code); m != nil {
-		out, err = w.refresh(ctx, from, temp, code, m, known)
-	} else if w.config.Quick && code.plain {
-		out, err = w.readQuick(ctx, from, temp, code, known)
-	}
-	if out != nil || err != nil {
-		return out, err
+	if m != nil {
+		if out, err := w.refresh(ctx, from, temp, code, m, known); out != nil || err != nil {
+			return out, err
+		}
 	}
 	file := filepath.Join(temp, "plan")
 	found, err := w.readPlan(ctx, file, known)

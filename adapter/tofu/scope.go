@@ -3,6 +3,7 @@ package tofu
 import (
 	"encoding/json"
 	"maps"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -544,7 +545,7 @@ func plainValue(v cty.Value) (any, bool) {
 	case t == cty.Bool:
 		return v.True(), true
 	case t == cty.Number:
-		return json.Number(v.AsBigFloat().Text('f', -1)), true
+		return json.Number(numberText(v)), true
 	case t.IsMapType() || t.IsObjectType():
 		out, known := make(map[string]any), true
 		for it := v.ElementIterator(); it.Next(); {
@@ -563,4 +564,14 @@ func plainValue(v cty.Value) (any, bool) {
 		return out, known
 	}
 	return nil, false
+}
+
+// numberText writes a number; a whole one without the cost of rounding the
+// many digits that the language's numbers have.
+func numberText(v cty.Value) string {
+	f := v.AsBigFloat()
+	if i, accuracy := f.Int64(); accuracy == big.Exact {
+		return strconv.FormatInt(i, 10)
+	}
+	return f.Text('f', -1)
 }
