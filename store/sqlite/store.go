@@ -31,6 +31,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/pressly/goose/v3"
 
 	"github.com/penumbra-iac/penumbra"
@@ -88,6 +89,21 @@ func Open(path string, opts ...Option) (*Store, error) {
 		}
 		return s, nil
 	}
+	// While another process makes the same database, SQLite answers that it is
+	// busy at once, whatever the wait: turning the log on does not queue.
+	attempt := func() (*Store, error) {
+		s, err := open(path, o)
+		if err != nil && penumbra.KindOf(err) != penumbra.Locked {
+			err = backoff.Permanent(err)
+		}
+		return s, err
+	}
+	return backoff.Retry(context.Background(), attempt, backoff.WithMaxElapsedTime(o.wait))
+}
+
+// open opens the database to write, once.
+func open(path string, o options) (*Store, error) {
+	s := &Store{path: path}
 	if err := create(path); err != nil {
 		return nil, s.fault("open", err)
 	}
