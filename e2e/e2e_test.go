@@ -104,7 +104,8 @@ func output(cmd *exec.Cmd) ([]byte, error) {
 }
 
 // environment is what the programs of a test see: nothing of this machine's but
-// where its programs are.
+// where its programs are. OpenTofu makes a folder in the home, which is
+// therefore not the site.
 func environment(home string) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + os.TempDir(), "LANG=C.UTF-8",
@@ -127,7 +128,7 @@ func newSite(t *testing.T) *site {
 	t.Parallel()
 	needTool(t)
 	root := t.TempDir()
-	s := &site{t: t, root: root, dir: filepath.Join(root, "shop"), env: environment(root)}
+	s := &site{t: t, root: root, dir: filepath.Join(root, "shop"), env: environment(t.TempDir())}
 	t.Cleanup(s.reap)
 	if err := os.CopyFS(s.dir, os.DirFS(applied)); err != nil {
 		t.Fatal(err)
