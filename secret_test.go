@@ -98,7 +98,7 @@ func TestRedact(t *testing.T) {
 func TestRedactKeepsPaths(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"read /srv/runner/Work-7/infra/Prod_EU2/Cluster-xyz/vpc":   "read /srv/runner/Work-7/infra/Prod_EU2/Cluster-xyz/vpc",
+		"read /srv/runner/Work-7/infra/Prod_EU2/Cluster-xyz/vpc":    "read /srv/runner/Work-7/infra/Prod_EU2/Cluster-xyz/vpc",
 		"read /srv/q7ZtR2mXv9KpLw4NbYc8JhGd5TfSa3Ue1QiOo6Rx/a":      "read [redacted]",
 		"key wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAM9LEK3Yq":            "key [redacted]",
 		"key /K7/wJalrXUtnFEMI/MDENG/bPxRfiCYzEXAM9LEK3Yq and more": "key [redacted] and more",
