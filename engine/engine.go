@@ -1,10 +1,10 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -230,18 +230,9 @@ func (e *Engine) checkpoint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var buf writeBuffer
+	var buf bytes.Buffer
 	if _, err := saver.WriteTo(&buf); err != nil {
 		return fmt.Errorf("save the shadow: %w", err)
 	}
-	return e.cfg.Store.SaveCheckpoint(ctx, penumbra.Checkpoint{Name: e.checkpointName(), Sequence: sequence, Time: e.clock.now(), Data: buf.data})
+	return e.cfg.Store.SaveCheckpoint(ctx, penumbra.Checkpoint{Name: e.checkpointName(), Sequence: sequence, Time: e.clock.now(), Data: buf.Bytes()})
 }
-
-type writeBuffer struct{ data []byte }
-
-func (b *writeBuffer) Write(p []byte) (int, error) {
-	b.data = append(b.data, p...)
-	return len(p), nil
-}
-
-var _ io.Writer = (*writeBuffer)(nil)
