@@ -35,12 +35,17 @@ type Options struct {
 	// Reference is the confidence of the prediction set that an undeclared
 	// setting has to leave for an excursion to begin, 0.95 if 0.
 	Reference float64
+	// Changes, if not nil, is told of every change as it is learnt, before the
+	// model's own counts know of it.
+	Changes func(Change)
 }
 
 // Pooled is the pooled gamma-Poisson and Dirichlet model.
 type Pooled struct {
 	prior     Prior
 	reference float64
+	listen    func(Change)
+	current   *penumbra.Observation // the one being folded in
 	state
 }
 
@@ -60,7 +65,7 @@ type state struct {
 
 // NewPooled returns a model that has observed nothing.
 func NewPooled(opts Options) *Pooled {
-	p := &Pooled{prior: DefaultPrior(), reference: opts.Reference, state: newState()}
+	p := &Pooled{prior: DefaultPrior(), reference: opts.Reference, listen: opts.Changes, state: newState()}
 	if opts.Prior != nil {
 		p.prior = *opts.Prior
 	}
@@ -86,3 +91,37 @@ func (p *Pooled) Late() uint64 { return p.late }
 
 // Resources returns how many live resources the model knows.
 func (p *Pooled) Resources() int { return len(p.resources) }
+
+// Ensemble is a model made of experts that can be judged one by one.
+type Ensemble interface {
+	Model
+	// Experts names them, in the order in which Each gives their answers.
+	Experts() []string
+	// Each visits the settings that Forecast answers for, in its order, with the
+	// probability of leaving that each expert gives. The slice is reused.
+	Each(r *penumbra.Resource, at time.Time, visit func(path string, leave [][len(penumbra.Horizons)]float64))
+}
+
+// Chooser knows which value a setting would take if it changed.
+type Chooser interface {
+	// Choose returns the candidates for the setting's next value, the likeliest
+	// first, given that it changes at the time; what their probabilities leave to
+	// 1 is that of a value that nobody knows.
+	Choose(r *penumbra.Resource, path string, at time.Time) []penumbra.Candidate
+	// ChooseSet returns the set that holds the next value with the confidence.
+	ChooseSet(r *penumbra.Resource, path string, at time.Time, confidence float64) penumbra.Expectation
+}
+
+// Successor knows which of a resource's settings change next.
+type Successor interface {
+	// Next returns paths, list indices masked, with the probability that the
+	// resource's next change is theirs, the likeliest first, at most n. A path
+	// need not be one that the resource has: settings are added.
+	Next(r *penumbra.Resource, at time.Time, n int) []Ranked
+}
+
+// Ranked is a masked path and its probability.
+type Ranked struct {
+	Class       string
+	Probability float64
+}

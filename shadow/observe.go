@@ -10,6 +10,8 @@ import (
 
 // Observe folds an observation in. Metrics are not this model's.
 func (p *Pooled) Observe(o *penumbra.Observation) {
+	p.current = o
+	defer func() { p.current = nil }()
 	switch o.Kind {
 	case penumbra.TemplateKind:
 		if r := p.inOrder(o); r != nil {
@@ -261,6 +263,7 @@ func (p *Pooled) depart(r *resource, s *setting, v penumbra.Value, after, t int6
 	}
 	h := s.past()
 	from := s.actual
+	p.notify(s, from, v, true)
 	h.open = &excursion{from: from, value: v, visits: []visit{{v, start}}, start: start, after: after, found: t}
 	h.advance(t)
 	h.leaves++
@@ -324,6 +327,7 @@ func (r *resource) byAutomation(s *setting, x *excursion, end int64) bool {
 func (p *Pooled) changed(r *resource, s *setting, from, to penumbra.Value, t int64) {
 	h := s.past()
 	c := s.class
+	p.notify(s, from, to, false)
 	p.attribute(c, h, to, t)
 	h.advance(t)
 	h.changes++
