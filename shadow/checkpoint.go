@@ -15,7 +15,7 @@ import (
 
 const (
 	checkpointMagic   = "penumbra pooled\n"
-	checkpointVersion = 1
+	checkpointVersion = 2
 	headerSize        = len(checkpointMagic) + 4 + 8
 )
 
@@ -106,6 +106,8 @@ func (c *codec) state(s *state, shipped map[string]float64) {
 	c.arrival(&s.arrival)
 	c.groups(s.types)
 	c.groups(s.tokens)
+	c.groups(s.folders)
+	c.siblings(s)
 	classes := c.classes(s, shipped)
 	c.resources(s, classes)
 }
@@ -113,7 +115,7 @@ func (c *codec) state(s *state, shipped map[string]float64) {
 func (c *codec) pool(p *pool) {
 	c.int(&p.at)
 	c.int(&p.swept)
-	for _, x := range [...]*float64{&p.members, &p.exposure, &p.changes, &p.sweeps, &p.leaves, &p.surge, &p.flight} {
+	for _, x := range [...]*float64{&p.members, &p.exposure, &p.changes, &p.sweeps, &p.leaves, &p.surge, &p.flight, &p.month, &p.day} {
 		c.float(x)
 	}
 }
@@ -162,6 +164,8 @@ func (c *codec) classes(s *state, shipped map[string]float64) []*class {
 			c.float(&v.arrivals)
 			c.float(&v.flights)
 			c.float(&v.escapes)
+			c.float(&v.left)
+			c.float(&v.lost)
 			c.int(&v.at)
 			c.int(&v.since)
 		})
@@ -179,6 +183,7 @@ func (c *codec) classes(s *state, shipped map[string]float64) []*class {
 			return
 		}
 		s.classes[k.key] = k
+		k.hash = hashText(k.key.kind, k.key.path)
 		token := lastToken(k.key.path)
 		k.kind, k.token, k.shipped = s.types[k.key.kind], s.tokens[token], shipped[token]
 		if k.kind == nil || k.token == nil {
@@ -204,6 +209,11 @@ func (c *codec) resources(s *state, classes []*class) {
 		if c.reading {
 			r = &resource{}
 			s.resources[*a] = r
+			if r.folder = s.folders[folder(*a)]; r.folder == nil {
+				c.fail("resource %s belongs to no folder", *a)
+				return
+			}
+			r.family = hashText(family(*a))
 		}
 		c.resource(r)
 		slice(c, &r.settings, func(x *setting) {
@@ -224,13 +234,14 @@ func (c *codec) resources(s *state, classes []*class) {
 func (c *codec) resource(r *resource) {
 	c.number(&r.number)
 	c.text(&r.kind)
-	for _, x := range [...]*int64{&r.last, &r.snapshot, &r.settled, &r.burstAt} {
+	for _, x := range [...]*int64{&r.last, &r.snapshot, &r.settled, &r.burstAt, &r.born} {
 		c.int(x)
 	}
 	for _, x := range [...]*bool{&r.full, &r.code, &r.template, &r.settling} {
 		c.bool(x)
 	}
 	c.float(&r.burst)
+	c.activity(&r.own)
 	slice(c, &r.touches, func(t *touch) {
 		c.int(&t.time)
 		actor := uint64(t.actor)
@@ -256,6 +267,10 @@ func (c *codec) history(h *history) {
 	for _, x := range [...]*float64{&h.changes, &h.leaves, &h.surge, &h.flight} {
 		c.float(x)
 	}
+	c.activity(&h.recent)
+	actor := uint64(h.actor)
+	c.uint(&actor)
+	h.actor = penumbra.ActorKind(actor)
 	slice(c, &h.earlier, c.value)
 	slice(c, &h.accepted, c.value)
 	slice(c, &h.left, c.int)
@@ -274,6 +289,35 @@ func (c *codec) history(h *history) {
 	optional(c, &h.clock, func(k *clock) {
 		c.int(&k.day)
 		c.float32s(k.at[:])
+	})
+}
+
+func (c *codec) activity(a *activity) {
+	c.int(&a.at)
+	c.int(&a.first)
+	sums := [...]float32{a.week, a.month, a.year, a.n}
+	c.float32s(sums[:])
+	a.week, a.month, a.year, a.n = sums[0], sums[1], sums[2], sums[3]
+}
+
+func (c *codec) siblings(s *state) {
+	keys := slices.SortedFunc(maps.Keys(s.siblings), func(a, b siblingKey) int {
+		return cmp.Or(cmp.Compare(a.family, b.family), cmp.Compare(a.class, b.class))
+	})
+	slice(c, &keys, func(k *siblingKey) {
+		c.number(&k.family)
+		c.number(&k.class)
+		b := s.siblings[*k]
+		if c.reading {
+			b = &sibling{}
+			s.siblings[*k] = b
+		}
+		c.int(&b.last)
+		c.number(&b.value)
+		c.number(&b.before)
+		sums := [...]float32{b.week, b.month, b.year}
+		c.float32s(sums[:])
+		b.week, b.month, b.year = sums[0], sums[1], sums[2]
 	})
 }
 

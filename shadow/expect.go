@@ -144,8 +144,9 @@ func (q *question) class(c *class, path string) *class {
 	if c != nil {
 		return c
 	}
-	token := lastToken(mask(path))
-	c = &class{kind: q.p.types[q.r.kind], token: q.p.tokens[token], shipped: q.p.prior.TokenFactors[token]}
+	masked := mask(path)
+	token := lastToken(masked)
+	c = &class{key: classKey{q.r.kind, masked}, hash: hashText(q.r.kind, masked), kind: q.p.types[q.r.kind], token: q.p.tokens[token], shipped: q.p.prior.TokenFactors[token]}
 	if c.kind == nil {
 		c.kind = &group{}
 	}

@@ -61,6 +61,8 @@ type state struct {
 	serial    uint32            // the last resource's number
 	version   uint64            // counts changes of the pools, for memos
 	paths     map[string]string // interned paths
+	folders   map[string]*group
+	siblings  map[siblingKey]*sibling
 }
 
 // NewPooled returns a model that has observed nothing.
@@ -82,6 +84,8 @@ func newState() state {
 		tokens:    map[string]*group{},
 		classes:   map[classKey]*class{},
 		paths:     map[string]string{},
+		folders:   map[string]*group{},
+		siblings:  map[siblingKey]*sibling{},
 	}
 }
 

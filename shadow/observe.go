@@ -36,7 +36,7 @@ func (p *Pooled) inOrder(o *penumbra.Observation) *resource {
 	r := p.resources[o.Resource]
 	if r == nil {
 		p.serial++
-		r = &resource{number: p.serial, kind: p.intern(o.Type)}
+		r = p.newResource(o)
 		p.resources[o.Resource] = r
 	}
 	if t < r.last {
@@ -286,7 +286,7 @@ func (p *Pooled) depart(r *resource, s *setting, v penumbra.Value, after, t int6
 	c.tally(v, t).flights++
 	c.tally(from, t).escapes++
 	c.remember(moving{t, r.number, true})
-	p.count(c, true, t)
+	p.count(r, c, true, t)
 }
 
 // returned closes an excursion that came back to the template, to v.
@@ -340,14 +340,18 @@ func (p *Pooled) changed(r *resource, s *setting, from, to penumbra.Value, t int
 	c.arrive(to, t)
 	c.measure(from, to, t)
 	c.remember(moving{t, r.number, false})
-	p.count(c, false, t)
+	p.count(r, c, false, t)
+	c.leave(from, t)
+	p.sibling(r, c).move(to, t)
+	h.count(t, p.current.ActorKind)
+	r.own.count(t)
 	r.burst = r.burst*decay(days(t-r.burstAt), waveLife) + 1
 	r.burstAt = t
 }
 
 func (p *Pooled) newSetting(r *resource, path string, t int64) setting {
 	s := setting{class: p.classOf(r.kind, path), path: p.intern(path), since: t}
-	p.join(s.class, 1, t)
+	p.join(r, s.class, 1, t)
 	return s
 }
 
@@ -461,7 +465,7 @@ func (p *Pooled) observeCode(o *penumbra.Observation) {
 	if gone {
 		r.settings = slices.DeleteFunc(r.settings, func(s setting) bool {
 			if s.actual.IsNull() {
-				p.join(s.class, -1, t)
+				p.join(r, s.class, -1, t)
 				return true
 			}
 			return false
@@ -475,7 +479,7 @@ func (p *Pooled) remove(address penumbra.Address, t int64) {
 	r := p.resources[address]
 	for i := range r.settings {
 		s := &r.settings[i]
-		p.join(s.class, -1, t)
+		p.join(r, s.class, -1, t)
 		s.class.release(s.actual)
 		if s.away() != nil {
 			s.class.away--

@@ -10,7 +10,9 @@ import (
 const (
 	longLife  = 365 // of the fleet's counts
 	ownLife   = 90  // of a setting's own counts
+	monthLife = 30  // of what was moving lately
 	waveLife  = 5   // of a wave that passes through the fleet
+	dayLife   = 1   // of what is moving now
 	habitLife = 30  // of the hours at which a setting is away
 )
 
@@ -37,6 +39,8 @@ type pool struct {
 	leaves   float64 // departures
 	surge    float64 // changes, with the wave's half-life
 	flight   float64 // departures, with the wave's half-life
+	month    float64 // changes, with the half-life of a month
+	day      float64 // changes, with the half-life of a day
 }
 
 // advance brings the sums to t. A t before the pool's time does nothing.
@@ -56,6 +60,8 @@ func (p *pool) advance(t int64) {
 	p.leaves *= long
 	p.surge *= wave
 	p.flight *= wave
+	p.month *= decay(d, monthLife)
+	p.day *= decay(d, dayLife)
 	p.at = t
 }
 
@@ -83,6 +89,8 @@ func (p *pool) count(departure bool, t int64) {
 		p.swept = t
 	}
 	p.surge += decay(late, waveLife)
+	p.month += decay(late, monthLife)
+	p.day += decay(late, dayLife)
 }
 
 // group is a pool with the rates last computed from it.
@@ -117,9 +125,11 @@ type class struct {
 	values  []tally  // values that members have or had, at most maxTallies
 	recent  []moving // the last changes and departures, oldest first
 	steps   *steps   // sizes of numeric changes, nil until there is one
-	latest  arrived  // the value last changed to
-	before  arrived  // the same as of before the moment of latest
-	gone    arrived  // the value last departed to
+	view    classView
+	hash    uint32
+	latest  arrived // the value last changed to
+	before  arrived // the same as of before the moment of latest
+	gone    arrived // the value last departed to
 }
 
 // arrived is the value that a member went to, and when.
@@ -168,6 +178,7 @@ func (p *Pooled) classOf(kind, path string) *class {
 		kind:    groupOf(p.types, kind),
 		token:   groupOf(p.tokens, token),
 		shipped: p.prior.TokenFactors[token],
+		hash:    hashText(kind, masked),
 	}
 	p.classes[c.key] = c
 	return c
@@ -191,16 +202,16 @@ func (p *Pooled) intern(s string) string {
 }
 
 // join adds n settings of the class to all pools that it belongs to.
-func (p *Pooled) join(c *class, n float64, t int64) {
-	for _, q := range [...]*pool{&c.pool, &c.token.pool, &c.kind.pool, &p.all.pool} {
+func (p *Pooled) join(r *resource, c *class, n float64, t int64) {
+	for _, q := range [...]*pool{&c.pool, &c.token.pool, &c.kind.pool, &p.all.pool, &r.folder.pool} {
 		q.join(n, t)
 	}
 	p.version++
 }
 
 // count adds a change or a departure to all pools that the class belongs to.
-func (p *Pooled) count(c *class, departure bool, t int64) {
-	for _, q := range [...]*pool{&c.pool, &c.token.pool, &c.kind.pool, &p.all.pool} {
+func (p *Pooled) count(r *resource, c *class, departure bool, t int64) {
+	for _, q := range [...]*pool{&c.pool, &c.token.pool, &c.kind.pool, &p.all.pool, &r.folder.pool} {
 		q.count(departure, t)
 	}
 	p.version++

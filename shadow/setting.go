@@ -21,6 +21,10 @@ type resource struct {
 	settled  int64     // until when an apply that was seen still has consequences
 	burst    float64   // own changes, decayed with the wave's half-life
 	burstAt  int64
+	own      activity // all its changes
+	born     int64
+	family   uint32 // of the address without the environment's name
+	folder   *group
 	touches  []touch // by others than git, oldest first
 }
 
@@ -66,6 +70,8 @@ type history struct {
 	earlier  []penumbra.Value // normal values before the present one, latest first
 	accepted []penumbra.Value // by a person
 	left     []int64          // the last departures, oldest first
+	recent   activity
+	actor    penumbra.ActorKind // of the last change
 	open     *excursion
 	habit    *habit
 	clock    *clock // departures by time of day

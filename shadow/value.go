@@ -48,6 +48,8 @@ type tally struct {
 	arrivals float64 // normal changes to it, decayed with ownLife
 	flights  float64 // departures to it, decayed with waveLife
 	escapes  float64 // departures from it, decayed with waveLife
+	left     float64 // normal changes away from it, decayed with waveLife
+	lost     float64 // the same, decayed with ownLife
 	at       int64
 	since    int64 // when it was first seen to be normal, 0 if never
 }
@@ -62,6 +64,8 @@ func (x *tally) advance(t int64) {
 	x.arrivals *= decay(d, ownLife)
 	x.flights *= decay(d, waveLife)
 	x.escapes *= decay(d, waveLife)
+	x.left *= decay(d, waveLife)
+	x.lost *= decay(d, ownLife)
 	x.at = t
 }
 
