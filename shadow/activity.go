@@ -164,9 +164,19 @@ func hashText(texts ...string) uint32 {
 	return h
 }
 
+// enrol enters the resource under its number.
+func (s *state) enrol(r *resource) {
+	for int(r.number) > len(s.numbered) {
+		s.numbered = append(s.numbered, nil)
+	}
+	s.numbered[r.number-1] = r
+}
+
 func (p *Pooled) newResource(o *penumbra.Observation) *resource {
-	return &resource{
-		number: p.serial, kind: p.intern(o.Type), born: o.Time.Unix(),
+	r := &resource{
+		number: p.serial, address: o.Resource, kind: p.intern(o.Type), born: o.Time.Unix(),
 		family: hashText(family(o.Resource)), folder: groupOf(p.folders, folder(o.Resource)),
 	}
+	p.enrol(r)
+	return r
 }

@@ -213,9 +213,16 @@ func (c *codec) resources(s *state, classes []*class) {
 				c.fail("resource %s belongs to no folder", *a)
 				return
 			}
-			r.family = hashText(family(*a))
+			r.family, r.address = hashText(family(*a)), *a
 		}
 		c.resource(r)
+		if c.reading {
+			if r.number == 0 || r.number > s.serial {
+				c.fail("resource %s has the number %d of %d", *a, r.number, s.serial)
+				return
+			}
+			s.enrol(r)
+		}
 		slice(c, &r.settings, func(x *setting) {
 			number := numbers[x.class]
 			if c.uint(&number); number >= uint64(len(classes)) {
@@ -229,7 +236,20 @@ func (c *codec) resources(s *state, classes []*class) {
 			}
 		})
 	})
+	if !c.reading || c.err != nil {
+		return
+	}
+	if int(s.serial) > maxEnded+1024*len(s.resources) {
+		c.fail("%d resources had numbers, of which %d are left", s.serial, len(s.resources))
+		return
+	}
+	for len(s.numbered) < int(s.serial) {
+		s.numbered = append(s.numbered, nil)
+	}
 }
+
+// maxEnded keeps a damaged number from asking for all memory.
+const maxEnded = 1 << 26
 
 func (c *codec) resource(r *resource) {
 	c.number(&r.number)

@@ -63,6 +63,18 @@ func (o *outlook) leaving(span time.Duration) float64 {
 	return min(1, max(0, 1-stays))
 }
 
+// stays returns the probability of neither departing nor following a habit
+// within each horizon.
+func (o *outlook) stays() [len(penumbra.Horizons)]float64 {
+	var out [len(penumbra.Horizons)]float64
+	other := *o
+	other.changes = false
+	for i, span := range penumbra.Horizons {
+		out[i] = 1 - other.leaving(span)
+	}
+	return out
+}
+
 func (q *question) outlook(c *class, s *setting, declared bool) outlook {
 	code := q.r.code
 	o := outlook{at: q.at, changes: !declared || code, leaves: !code}

@@ -11,9 +11,17 @@ import (
 // Look is what the pooled model knows of one setting at one time, in the form
 // in which learned models take it.
 type Look struct {
-	Path   string
-	Class  string
-	Actual penumbra.Value
+	Resource penumbra.Address
+	Number   uint32 // of the resource, 0 if the model does not know it
+	Type     string
+	Path     string
+	Class    string
+	Actual   penumbra.Value
+	// Changes reports that a normal change counts as leaving: the setting is not
+	// declared, or only its code is known. Stays is the probability of not
+	// leaving in any other way within each horizon: no departure, no habit.
+	Changes bool
+	Stays   [len(penumbra.Horizons)]float64
 	// Survival is the pooled model's probability of no change within each of
 	// [penumbra.Horizons].
 	Survival [len(penumbra.Horizons)]float64
@@ -171,7 +179,7 @@ func (p *Pooled) Visit(r *penumbra.Resource, at time.Time, visit func(*Look)) {
 		v.q.r = v.r
 	}
 	v.shared(r.Address, at)
-	var l Look
+	l := Look{Resource: r.Address, Type: r.Type, Number: v.r.number}
 	walk(r, known, func(path string, template penumbra.Value, s *setting) {
 		c := v.q.class(p.classes[classKey{r.Type, mask(path)}], path)
 		if s != nil {
@@ -179,10 +187,38 @@ func (p *Pooled) Visit(r *penumbra.Resource, at time.Time, visit func(*Look)) {
 		}
 		l.Path, l.Class = path, c.key.path
 		l.Actual = r.Actual.Get(path)
-		v.look(&l, c, s)
+		v.look(&l, template, c, s)
 		visit(&l)
 	})
 }
+
+// Survey visits the settings, as Visit does, of the known resource whose number
+// the draw, within [0, 1), falls on. It reports whether there is one: numbers
+// of resources that ended have none.
+func (p *Pooled) Survey(draw float64, at time.Time, visit func(*Look)) bool {
+	i := int(draw * float64(len(p.numbered)))
+	if i < 0 || i >= len(p.numbered) || p.numbered[i] == nil {
+		return false
+	}
+	r := p.numbered[i]
+	v := view{p: p, r: r, at: at.Unix(), q: question{p: p, r: r, at: at.Unix()}}
+	v.shared(r.address, at)
+	l := Look{Resource: r.address, Type: r.kind, Number: r.number}
+	for i := range r.settings {
+		s := &r.settings[i]
+		if s.seen == 0 && s.template.IsNull() {
+			continue
+		}
+		l.Path, l.Class, l.Actual = s.path, s.class.key.path, s.actual
+		v.look(&l, s.template, s.class, s)
+		visit(&l)
+	}
+	return true
+}
+
+// Numbers returns how many numbers resources have had: a survey of so many
+// draws looks at each once on average.
+func (p *Pooled) Numbers() int { return len(p.numbered) }
 
 // view computes the looks of one resource at one time.
 type view struct {
@@ -307,13 +343,20 @@ func (v *view) class(c *class) *classView {
 }
 
 // look fills in what is known of one setting, which may be nil.
-func (v *view) look(l *Look, c *class, s *setting) {
+func (v *view) look(l *Look, template penumbra.Value, c *class, s *setting) {
 	x := &l.Features
 	*x = v.base
 	copy(x[featureClassRate:], v.class(c).features[:])
 	l.Tokens = v.code
 	l.Tokens[0], l.Tokens[1], l.Tokens[2] = c.hash, hashText(c.key.kind), hashText(lastToken(c.key.path))
-	z := v.p.changeHazard(c, v.r, s, v.at)
+	declared := !template.IsNull() && template.Kind() != penumbra.UnknownKind
+	o := v.q.outlook(c, s, declared)
+	l.Changes = o.changes
+	l.Stays = o.stays()
+	z := o.change
+	if !o.changes {
+		z = v.p.changeHazard(c, v.r, s, v.at)
+	}
 	for i, span := range penumbra.Horizons {
 		l.Survival[i] = z.survival(span.Hours() / 24)
 	}

@@ -62,6 +62,7 @@ type state struct {
 	version   uint64            // counts changes of the pools, for memos
 	paths     map[string]string // interned paths
 	folders   map[string]*group
+	numbered  []*resource // by number, from 1; nil once ended
 	siblings  map[siblingKey]*sibling
 }
 

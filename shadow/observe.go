@@ -485,6 +485,7 @@ func (p *Pooled) remove(address penumbra.Address, t int64) {
 			s.class.away--
 		}
 	}
+	p.numbered[r.number-1] = nil
 	delete(p.resources, address)
 }
 

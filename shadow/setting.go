@@ -10,6 +10,7 @@ import (
 // resource is what the model keeps of one resource.
 type resource struct {
 	number   uint32
+	address  penumbra.Address
 	kind     string
 	settings []setting // sorted by path
 	last     int64     // Unix seconds of the last observation in order
