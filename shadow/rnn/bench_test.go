@@ -119,3 +119,29 @@ func BenchmarkChoose(b *testing.B) {
 		n.Choose(state, &q, Value, alternatives, out, x)
 	}
 }
+
+// An update of 32 tapes of the last step and one question, half of them new.
+func BenchmarkLearner(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	l := NewLearner(stirred(b, served), LearnerOptions{})
+	tapes := make([]*Tape, 1024)
+	for i := range tapes {
+		t := NewTape(served)
+		s := t.Open(normals(rng, l.net.config.Hidden))
+		q := servedQuestion(rng)
+		record(b, t.Step(s, servedStep(rng)))
+		record(b, t.Answer(must[int](b)(t.Ask(s, &q)), Outcome{Survived: rng.IntN(4), Happened: true}))
+		tapes[i] = t
+	}
+	b.ReportAllocs()
+	learnt := 0.0
+	for i := 0; b.Loop(); i++ {
+		for k := range l.options.Batch / 2 {
+			record(b, l.Add(tapes[(i*l.options.Batch/2+k)%len(tapes)]))
+		}
+		loss, err := l.Update()
+		record(b, err)
+		learnt += loss.Hazard.Weight
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/learnt, "ns/question")
+}

@@ -11,9 +11,10 @@
 // what the offset says.
 //
 // Use [Tape] to record steps and questions as they come, [Train] to fit a
-// network to it, and [Network.Step] and [Network.Ask] to serve. The package knows nothing of settings, values or
-// time: who records the tape decides what the numbers and tokens mean.
-// Tokens are hashed ([Token]), so there is no vocabulary that could be closed.
+// network to it, [Network.Step] and [Network.Ask] to serve, and [Learner] to
+// keep learning meanwhile. The package knows nothing of settings, values or
+// time: who records the tape decides what the numbers and tokens mean. Tokens
+// are hashed ([Token]), so there is no vocabulary that could be closed.
 //
 // What it guarantees:
 //

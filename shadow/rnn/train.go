@@ -25,23 +25,13 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	number := func(field *int, without int) {
-		if *field <= 0 {
-			*field = without
-		}
-	}
-	real := func(field *float64, without float64) {
-		if *field == 0 {
-			*field = without
-		}
-	}
-	number(&o.Epochs, 20)
-	number(&o.Patience, 3)
-	number(&o.Chunk, 32)
-	number(&o.Batch, 2048)
-	real(&o.Rate, 2e-3)
-	real(&o.Decay, 0.01)
-	real(&o.Clip, 1)
+	defaults(&o.Epochs, 20)
+	defaults(&o.Patience, 3)
+	defaults(&o.Chunk, 32)
+	defaults(&o.Batch, 2048)
+	defaults(&o.Rate, 2e-3)
+	defaults(&o.Decay, 0.01)
+	defaults(&o.Clip, 1)
 	return o
 }
 
@@ -271,7 +261,7 @@ func (t *trainer) update(rate float64) error {
 	for i := 1; i < shards; i++ {
 		g.add(t.net, t.shard[i].grad)
 	}
-	err := descend(t.net, t.adam, g, rate, &t.options)
+	err := descend(t.net, t.adam, g, rate, t.options.Clip, t.options.Decay)
 	for i := range t.shard {
 		t.shard[i].grad.reset(t.net)
 		t.shard[i].loss = Loss{}
@@ -281,13 +271,13 @@ func (t *trainer) update(rate float64) error {
 
 // descend makes one step of the optimiser, the gradient clipped. A gradient
 // that is not finite changes nothing and is an error.
-func descend(n *Network, a *adam, g *gradient, rate float64, o *Options) error {
+func descend(n *Network, a *adam, g *gradient, rate, clip, decay float64) error {
 	norm := math.Sqrt(g.squares(n))
 	if err := notFinite("the gradient", norm); err != nil {
 		return err
 	}
 	if norm > 0 {
-		a.step(n, g, float32(min(1, o.Clip/norm)), float32(rate), float32(o.Decay))
+		a.step(n, g, float32(min(1, clip/norm)), float32(rate), float32(decay))
 	}
 	return nil
 }
