@@ -171,8 +171,8 @@ func logSoftmax(x []float32) {
 	for _, v := range x {
 		sum += math.Exp(float64(v - most))
 	}
-	all := most + float32(math.Log(sum))
+	all := float32(math.Log(sum))
 	for i := range x {
-		x[i] -= all
+		x[i] = x[i] - most - all
 	}
 }

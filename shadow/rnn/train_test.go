@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -286,6 +287,25 @@ func TestTrainingIsDeterministic(t *testing.T) {
 	}
 	if other, _ := fit(2); slices.Equal(one.params, other.params) {
 		t.Error("another seed gives the same parameters")
+	}
+}
+
+// Not parallel: it says how many cores there are.
+func TestTrainingDoesNotDependOnCores(t *testing.T) {
+	tape := mixed(t, small, rand.New(rand.NewPCG(6, 9)), randomLengths(200)...)
+	fit := func(cores int) (*Network, Loss) {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
+		n := must[*Network](t)(New(small))
+		r, err := Train(context.Background(), n, tape, nil, Options{Epochs: 2, Batch: 200})
+		record(t, err)
+		return n, r.Epochs[1].Train
+	}
+	one, first := fit(1)
+	for _, cores := range []int{2, 4} {
+		many, loss := fit(cores)
+		if !slices.Equal(one.params, many.params) || loss != first {
+			t.Errorf("%d cores give other parameters or another loss than one", cores)
+		}
 	}
 }
 
