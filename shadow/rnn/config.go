@@ -62,11 +62,11 @@ func (c Config) check() error {
 		{"Rows", c.Rows, 1, maxRows}, {"Embed", c.Embed, 1, maxWidth}, {"Hidden", c.Hidden, 1, maxHidden}, {"Width", c.Width, 1, maxWidth},
 	} {
 		if f.is < f.min || f.is > f.max {
-			return fmt.Errorf("%s is %d, it has to be within %d and %d", f.name, f.is, f.min, f.max)
+			return fmt.Errorf("the field %s is %d, it has to be within %d and %d", f.name, f.is, f.min, f.max)
 		}
 	}
 	if bits.OnesCount(uint(c.Rows)) != 1 {
-		return fmt.Errorf("Rows is %d, it has to be a power of two", c.Rows)
+		return fmt.Errorf("the field Rows is %d, it has to be a power of two", c.Rows)
 	}
 	if n := newLayout(c).size; n > maxSize {
 		return fmt.Errorf("a network of %d parameters is too large, at most %d", n, maxSize)

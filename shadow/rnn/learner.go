@@ -38,7 +38,7 @@ type LearnerOptions struct {
 	Size     int     // steps and questions of a tape, at most; 64
 	Batch    int     // tapes in one update, half of them new if there are; 32
 	Rate     float64 // of Adam; 5e-4
-	Decay    float64 // of weights, decoupled; 0.01
+	Decay    float64 // of weights, decoupled; 0.3
 	Clip     float64 // largest norm of a gradient; 1
 	Seed     uint64  // of the draws
 }
@@ -48,7 +48,7 @@ func (o LearnerOptions) withDefaults() LearnerOptions {
 	defaults(&o.Size, 64)
 	defaults(&o.Batch, 32)
 	defaults(&o.Rate, 5e-4)
-	defaults(&o.Decay, 0.01)
+	defaults(&o.Decay, 0.3)
 	defaults(&o.Clip, 1)
 	return o
 }

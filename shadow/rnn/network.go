@@ -68,7 +68,7 @@ func (n *Network) initialise() {
 	}
 	e := n.at.embedding.of(n.params)
 	for i := range e {
-		e[i] = float32(rng.NormFloat64() / math.Sqrt(float64(n.config.Embed)))
+		e[i] = float32(0.05 * rng.NormFloat64())
 	}
 	// An update gate that is mostly closed keeps what it has seen (Jozefowicz et
 	// al. 2015 for the LSTM's forget gate).

@@ -15,9 +15,9 @@ type Options struct {
 	Epochs   int     // at most; 20
 	Patience int     // epochs without a better validation loss before it stops; 3
 	Chunk    int     // steps that derivatives go back through; 32
-	Batch    int     // steps and questions, roughly, between two updates of the parameters; 2048
-	Rate     float64 // of Adam at first, halved after each epoch without a better loss; 2e-3
-	Decay    float64 // of weights, decoupled; 0.01
+	Batch    int     // steps and questions, roughly, between two updates of the parameters; 512
+	Rate     float64 // of Adam at first; 1e-3
+	Decay    float64 // of weights, decoupled; 0.3
 	Clip     float64 // largest norm of a gradient (Pascanu et al. 2013); 1
 	Seed     uint64  // of the order of the sequences
 	// Progress, if not nil, is called after each batch.
@@ -28,9 +28,9 @@ func (o Options) withDefaults() Options {
 	defaults(&o.Epochs, 20)
 	defaults(&o.Patience, 3)
 	defaults(&o.Chunk, 32)
-	defaults(&o.Batch, 2048)
-	defaults(&o.Rate, 2e-3)
-	defaults(&o.Decay, 0.01)
+	defaults(&o.Batch, 512)
+	defaults(&o.Rate, 1e-3)
+	defaults(&o.Decay, 0.3)
 	defaults(&o.Clip, 1)
 	return o
 }
@@ -58,9 +58,11 @@ type Report struct {
 
 // Train fits the network to a tape by truncated back-propagation through time
 // over minibatches of sequences of like length. After each epoch the loss on
-// the validation tape is measured; at the end the network has the parameters
-// that were best there, those that it came with among them. Without a
-// validation tape (nil) all epochs are run and the last is kept.
+// the validation tape is measured; if it is no better, the next epoch starts
+// from the best parameters at a quarter of the rate. At the end the network has
+// the best ones, those that it came with among them. Without a validation tape
+// (nil) all epochs are run, the rate falls to zero in a straight line, and the
+// last parameters are kept.
 //
 // The same network, tapes and options give the same parameters on any number
 // of cores. Train returns an error of kind Invalid if a tape does not fit the
@@ -108,20 +110,34 @@ func Train(ctx context.Context, n *Network, train, validation *Tape, o Options) 
 			return report, err
 		}
 		report.Epochs = append(report.Epochs, epoch)
-		if loss := epoch.Validation.Total(); validation == nil || loss < best {
-			best, worse, report.Best = loss, 0, e+1
+		loss := epoch.Validation.Total()
+		if validation == nil || loss < best {
+			report.Best = e + 1
 			copy(kept, n.params)
+		}
+		if validation == nil {
+			rate = o.Rate * (1 - float64(e+1)/float64(o.Epochs))
+			continue
+		}
+		better := loss < best*(1-least)
+		best = min(best, loss)
+		if better {
+			worse = 0
 			continue
 		}
 		if worse++; worse == o.Patience {
 			report.Stopped = true
 			break
 		}
-		rate /= 2
+		rate /= 4
+		copy(n.params, kept)
 	}
 	copy(n.params, kept)
 	return report, nil
 }
+
+// least is the part by which a loss has to fall to count as better.
+const least = 1e-4
 
 // shards is in how many parts each batch is worked on side by side. It does not
 // follow the number of cores, so that the order of summation does not either.

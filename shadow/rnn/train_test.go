@@ -57,10 +57,9 @@ func TestLearnsWhatNeedsMemory(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 9))
 	train, _ := memory(t, 1500, 6, rng)
-	validation, _ := memory(t, 300, 6, rng)
 	test, truth := memory(t, 500, 6, rng)
 	n := must[*Network](t)(New(toy))
-	report, err := Train(context.Background(), n, train, validation, Options{Epochs: 60, Rate: 1e-2, Patience: 60, Batch: 512, Chunk: 16})
+	_, err := Train(context.Background(), n, train, nil, Options{Epochs: 60, Rate: 1e-2, Chunk: 16})
 	record(t, err)
 	before, after := must[Loss](t)(Evaluate(context.Background(), must[*Network](t)(New(toy)), test)), must[Loss](t)(Evaluate(context.Background(), n, test))
 	// Even odds for two intervals is 2 ln 2; who knows loses nothing.
@@ -68,7 +67,7 @@ func TestLearnsWhatNeedsMemory(t *testing.T) {
 		t.Errorf("untrained the loss is %v, the offset's is %v", b, 2*math.Ln2)
 	}
 	if after.Hazard.Mean() > 0.1 {
-		t.Errorf("the loss is %v after %d epochs, best %d", after.Hazard.Mean(), len(report.Epochs), report.Best)
+		t.Errorf("trained the loss is %v", after.Hazard.Mean())
 	}
 	right := 0
 	record(t, Predict(context.Background(), n, test, func(q int, a *Answer, _ [2][]float32) {
@@ -211,10 +210,10 @@ func TestLearnsToChoose(t *testing.T) {
 		train, test := choosing(t, head, 1000, rng), choosing(t, head, 300, rng)
 		n := must[*Network](t)(New(toy))
 		before := must[Loss](t)(Evaluate(context.Background(), n, test))
-		_, err := Train(context.Background(), n, train, nil, Options{Epochs: 40, Rate: 1e-2, Batch: 512})
+		_, err := Train(context.Background(), n, train, nil, Options{Epochs: 40, Rate: 1e-2})
 		record(t, err)
 		after := must[Loss](t)(Evaluate(context.Background(), n, test))
-		if after.Choice[head].Mean() > 0.05 || before.Choice[head].Mean() < 1 {
+		if after.Choice[head].Mean() > 0.1 || before.Choice[head].Mean() < 1 {
 			t.Errorf("%s: the loss is %v, before %v", head, after.Choice[head].Mean(), before.Choice[head].Mean())
 		}
 		if other := after.Choice[1-head]; other.Weight != 0 {
@@ -347,19 +346,26 @@ func TestEarlyStoppingRestoresTheBest(t *testing.T) {
 		t.Error("the network is not as it came")
 	}
 
-	// A fast rate overshoots after a while: what is kept is the best, not the last.
+	// A fast rate overshoots: what is kept is the best, not the last.
 	train, _ := known(t, 300, rng)
 	validation, _ := known(t, 300, rng)
 	report, err = Train(context.Background(), n, train, validation, Options{Epochs: 200, Patience: 5, Rate: 5e-2})
 	record(t, err)
 	after := must[Loss](t)(Evaluate(context.Background(), n, validation))
-	if report.Best == 0 || report.Best == len(report.Epochs) || after != report.Epochs[report.Best-1].Validation {
+	if !report.Stopped || report.Best == 0 || after != report.Epochs[report.Best-1].Validation {
 		t.Errorf("best was epoch %d of %d, and now the loss is %v", report.Best, len(report.Epochs), after)
 	}
+	worse := 0
 	for i, e := range report.Epochs {
 		if e.Validation.Total() < after.Total() {
 			t.Errorf("epoch %d had the loss %v, now it is %v", i+1, e.Validation.Total(), after.Total())
 		}
+		if e.Validation.Total() > 1.001*after.Total() {
+			worse = i + 1
+		}
+	}
+	if worse < 2 {
+		t.Error("the rate was too slow to overshoot")
 	}
 }
 
