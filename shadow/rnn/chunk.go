@@ -2,12 +2,26 @@ package rnn
 
 // lane is one sequence on its way through the chunks.
 type lane struct {
-	tape  *Tape
-	seq   *sequence
-	steps int // done before the run
-	now   int // in the run
-	asked int // questions done
+	tape   *Tape
+	seq    *sequence
+	length int // steps up to the last question
+	steps  int // done before the run
+	now    int // in the run
+	asked  int // questions done
 }
+
+func newLane(t *Tape, s *sequence) lane {
+	l := lane{tape: t, seq: s}
+	if n := len(s.questions); n > 0 {
+		l.length = int(t.asked[s.questions[n-1]].after)
+	}
+	return l
+}
+
+// runs is how many runs of so many steps it takes.
+func (l *lane) runs(length int) int { return max(1, (l.length+length-1)/length) }
+
+func longestFirst(a, b lane) int { return b.length - a.length }
 
 // chunk runs some sequences side by side over a run of steps: forwards, and
 // backwards through the steps of the run only (truncated back-propagation
@@ -57,7 +71,7 @@ func (c *chunk) begin(net *Network, lanes []lane) {
 func (c *chunk) advance(length int) bool {
 	for i := range c.lanes {
 		l := &c.lanes[i]
-		l.now = min(length, len(l.seq.steps)-l.steps)
+		l.now = min(length, l.length-l.steps)
 	}
 	c.forward(length)
 	if c.grad != nil {
@@ -81,7 +95,7 @@ func (c *chunk) carry() bool {
 			copy(c.start[i*h:][:h], c.state[c.row(i, l.now-1)*h:])
 		}
 		l.steps += l.now
-		if l.steps < len(l.seq.steps) {
+		if l.steps < l.length {
 			left = i + 1
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -109,8 +110,9 @@ func gradientOf(n *Network, tape *Tape, length int) (float64, *gradient) {
 	c := chunk{grad: newGradient(n), scale: 1}
 	var lanes []lane
 	for i := range tape.sequences {
-		lanes = append(lanes, lane{tape: tape, seq: &tape.sequences[i]})
+		lanes = append(lanes, newLane(tape, &tape.sequences[i]))
 	}
+	slices.SortStableFunc(lanes, longestFirst)
 	c.begin(n, lanes)
 	for c.advance(length) {
 	}

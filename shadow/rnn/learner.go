@@ -37,7 +37,7 @@ type LearnerOptions struct {
 	Capacity int     // tapes kept; 4096
 	Size     int     // steps and questions of a tape, at most; 64
 	Batch    int     // tapes in one update, half of them new if there are; 32
-	Rate     float64 // of Adam; 5e-4
+	Rate     float64 // of Adam; 2e-4
 	Decay    float64 // of weights, decoupled; 0.3
 	Clip     float64 // largest norm of a gradient; 1
 	Seed     uint64  // of the draws
@@ -47,7 +47,7 @@ func (o LearnerOptions) withDefaults() LearnerOptions {
 	defaults(&o.Capacity, 4096)
 	defaults(&o.Size, 64)
 	defaults(&o.Batch, 32)
-	defaults(&o.Rate, 5e-4)
+	defaults(&o.Rate, 2e-4)
 	defaults(&o.Decay, 0.3)
 	defaults(&o.Clip, 1)
 	return o
@@ -146,10 +146,10 @@ func (l *Learner) Update() (Loss, error) {
 	for _, t := range l.tapes {
 		questions += len(t.asked)
 		for i := range t.sequences {
-			l.lanes = append(l.lanes, lane{tape: t, seq: &t.sequences[i]})
+			l.lanes = append(l.lanes, newLane(t, &t.sequences[i]))
 		}
 	}
-	slices.SortStableFunc(l.lanes, func(a, b lane) int { return len(b.seq.steps) - len(a.seq.steps) })
+	slices.SortStableFunc(l.lanes, longestFirst)
 	c := &l.chunk
 	c.scale = float32(1 / (mean * float64(questions)))
 	c.begin(l.net, l.lanes)

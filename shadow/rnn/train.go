@@ -1,6 +1,7 @@
 package rnn
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -168,7 +169,7 @@ func newTrainer(n *Network, tape *Tape, o Options) (*trainer, error) {
 	// full one and in the short rest of a long sequence.
 	updates := 0
 	for _, b := range t.plan() {
-		updates += b.runs(o.Chunk)
+		updates += b[0].runs(o.Chunk)
 	}
 	t.scale = float32(float64(updates) / weight)
 	for i := range t.shard {
@@ -178,49 +179,32 @@ func newTrainer(n *Network, tape *Tape, o Options) (*trainer, error) {
 	return t, nil
 }
 
-// batch is sequences in falling order of length.
-type batch []*sequence
-
-// runs is how many chunks it takes.
-func (b batch) runs(length int) int { return max(1, (len(b[0].steps)+length-1)/length) }
-
-// plan puts all sequences into batches of like length, in a new random order.
-func (t *trainer) plan() []batch {
+// plan puts all sequences into batches of like length, each in falling order
+// of length, in a new random order.
+func (t *trainer) plan() [][]lane {
 	type entry struct {
-		seq *sequence
-		key float64
+		lane lane
+		key  float64
 	}
 	var all []entry
 	for i := range t.tape.sequences {
 		if s := &t.tape.sequences[i]; len(s.questions) > 0 {
-			all = append(all, entry{s, float64(len(s.steps)) * (1 + 0.2*t.rng.Float64())})
+			l := newLane(t.tape, s)
+			all = append(all, entry{l, float64(l.length) * (1 + 0.2*t.rng.Float64())})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b entry) int {
-		switch {
-		case a.key > b.key:
-			return -1
-		case a.key < b.key:
-			return 1
-		}
-		return 0
-	})
-	var out []batch
-	var b batch
+	slices.SortStableFunc(all, func(a, b entry) int { return cmp.Compare(b.key, a.key) })
+	var out [][]lane
+	var batch []lane
 	size := 0
-	for _, e := range all {
-		runs := max(1, (len(e.seq.steps)+t.options.Chunk-1)/t.options.Chunk)
-		b = append(b, e.seq)
-		if size += (len(e.seq.steps) + len(e.seq.questions)) / runs; size >= t.options.Batch {
-			out = append(out, b)
-			b, size = nil, 0
+	for i, e := range all {
+		batch = append(batch, e.lane)
+		size += (e.lane.length + len(e.lane.seq.questions)) / e.lane.runs(t.options.Chunk)
+		if size >= t.options.Batch || i == len(all)-1 {
+			slices.SortStableFunc(batch, longestFirst)
+			out = append(out, batch)
+			batch, size = nil, 0
 		}
-	}
-	if len(b) > 0 {
-		out = append(out, b)
-	}
-	for _, b := range out {
-		slices.SortStableFunc(b, func(x, y *sequence) int { return len(y.steps) - len(x.steps) })
 	}
 	t.rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return out
@@ -237,8 +221,8 @@ func (t *trainer) epoch(ctx context.Context, number int, rate float64) (Loss, er
 		if err := notFinite(fmt.Sprintf("the loss in epoch %d", number), loss.Total()); err != nil {
 			return loss, err
 		}
-		for _, s := range b {
-			done += len(s.steps)
+		for i := range b {
+			done += len(b[i].seq.steps)
 		}
 		if t.options.Progress != nil {
 			t.options.Progress(Progress{Epoch: number, Epochs: t.options.Epochs, Steps: done, All: t.tape.Steps()})
@@ -248,10 +232,10 @@ func (t *trainer) epoch(ctx context.Context, number int, rate float64) (Loss, er
 }
 
 // batch runs over some sequences, and updates the parameters after each chunk.
-func (t *trainer) batch(ctx context.Context, b batch, rate float64, loss *Loss) error {
+func (t *trainer) batch(ctx context.Context, b []lane, rate float64, loss *Loss) error {
 	var lanes [shards][]lane
-	for i, s := range b {
-		lanes[i%shards] = append(lanes[i%shards], lane{tape: t.tape, seq: s})
+	for i, l := range b {
+		lanes[i%shards] = append(lanes[i%shards], l)
 	}
 	for i := range t.shard {
 		t.shard[i].begin(t.net, lanes[i])
@@ -342,13 +326,11 @@ func play(ctx context.Context, n *Network, tape *Tape, see func(answered)) (Loss
 		return loss, invalid("answer the questions of a tape", err)
 	}
 	const length, width = 32, 64
-	order := make([]*sequence, 0, len(tape.sequences))
+	order := make([]lane, 0, len(tape.sequences))
 	for i := range tape.sequences {
-		if s := &tape.sequences[i]; len(s.questions) > 0 {
-			order = append(order, s)
-		}
+		order = append(order, newLane(tape, &tape.sequences[i]))
 	}
-	slices.SortStableFunc(order, func(a, b *sequence) int { return len(b.steps) - len(a.steps) })
+	slices.SortStableFunc(order, longestFirst)
 	var all [shards]chunk
 	used := all[:]
 	if see != nil {
@@ -359,8 +341,8 @@ func play(ctx context.Context, n *Network, tape *Tape, see func(answered)) (Loss
 		var lanes [shards][]lane
 		some := order[:min(width*len(used), len(order))]
 		order = order[len(some):]
-		for i, s := range some {
-			lanes[i%len(used)] = append(lanes[i%len(used)], lane{tape: tape, seq: s})
+		for i, l := range some {
+			lanes[i%len(used)] = append(lanes[i%len(used)], l)
 		}
 		for i := range used {
 			used[i].begin(n, lanes[i])

@@ -181,6 +181,39 @@ func TestWeightsUndoSampling(t *testing.T) {
 	}
 }
 
+// Tokens that never come again say nothing, and may not be learnt by heart.
+func TestRareTokensAreNotLearntByHeart(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(11, 9))
+	c := toy
+	c.Rows = 1 << 14
+	signs := []uint32{Token("sign", "bad"), Token("sign", "good")}
+	tape := func() *Tape {
+		tape := NewTape(c)
+		for range 1500 {
+			s := tape.Open(nil)
+			record(t, tape.Step(s, &Step{Dense: []float32{0, 0}, Tokens: hashes(rng, 8)}))
+			is := rng.IntN(2)
+			number := must[int](t)(tape.Ask(s, &Question{Dense: []float32{0, 0}, Tokens: append(hashes(rng, 4), signs[is])}))
+			o := Outcome{Survived: 1}
+			if rng.Float64() < []float64{0.3, 0.02}[is] {
+				o = Outcome{Happened: true}
+			}
+			record(t, tape.Answer(number, o))
+		}
+		return tape
+	}
+	train, test := tape(), tape()
+	n := must[*Network](t)(New(c))
+	_, err := Train(context.Background(), n, train, nil, Options{Epochs: 20, Rate: 2e-3})
+	record(t, err)
+	fitted, loss := must[Loss](t)(Evaluate(context.Background(), n, train)), must[Loss](t)(Evaluate(context.Background(), n, test))
+	// Who knows the two rates loses 0.354.
+	if gap := loss.Total() - fitted.Total(); gap > 0.05 || loss.Total() > 0.39 {
+		t.Errorf("the loss is %v on the training tape, %v on another of the same", fitted.Total(), loss.Total())
+	}
+}
+
 // choosing is a tape on which the resource's first step says which alternative
 // is chosen: the one with the same token.
 func choosing(t testing.TB, head Head, sequences int, rng *rand.Rand) *Tape {
