@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/penumbra-iac/penumbra"
 )
@@ -45,25 +44,10 @@ func (s shape) config() (Config, error) {
 
 // WriteTo writes the shape and the parameters, see format.md. The same network
 // gives the same bytes.
-func (n *Network) WriteTo(w io.Writer) (int64, error) {
-	s := shapeOf(n.config)
-	data := make([]byte, 0, headerSize+binary.Size(s)+4*len(n.params)+sha256.Size)
-	data = append(data, checkpointMagic...)
-	data = binary.LittleEndian.AppendUint32(data, checkpointVersion)
-	data = binary.LittleEndian.AppendUint64(data, uint64(binary.Size(s)+4*len(n.params)))
-	data, err := binary.Append(data, binary.LittleEndian, s)
-	if err != nil {
-		return 0, fmt.Errorf("write network: %w", err)
-	}
-	for _, p := range n.params {
-		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(p))
-	}
-	sum := sha256.Sum256(data)
-	written, err := w.Write(append(data, sum[:]...))
-	if err != nil {
-		return int64(written), fmt.Errorf("write network: %w", err)
-	}
-	return int64(written), nil
+func (n *Network) WriteTo(out io.Writer) (int64, error) {
+	w := &wire{}
+	w.network(n)
+	return seal(out, checkpointMagic, w.data)
 }
 
 // ReadFrom replaces shape and parameters by those that WriteTo wrote. It
@@ -75,16 +59,15 @@ func (n *Network) ReadFrom(r io.Reader) (int64, error) {
 	if err != nil {
 		return size, fmt.Errorf("read network: %w", err)
 	}
-	fresh, err := decode(data)
-	if err != nil {
-		return size, &penumbra.Error{
-			Kind:   penumbra.Damaged,
-			What:   "read the network",
-			Remedy: "train it again with `penumbra train`, or go back to an earlier version",
-			Err:    err,
-		}
+	payload, err := open(data, checkpointMagic)
+	var fresh Network
+	w := &wire{reading: true, data: payload, err: err}
+	w.network(&fresh)
+	w.check(w.err != nil || len(w.data) == 0, "%d bytes are left over", len(w.data))
+	if w.err != nil {
+		return size, damaged("read the network", "train it again with `penumbra train`, or go back to an earlier version", w.err)
 	}
-	*n = *fresh
+	*n = fresh
 	return size, nil
 }
 
@@ -98,40 +81,50 @@ func Read(r io.Reader) (*Network, error) {
 	return &n, nil
 }
 
-func decode(data []byte) (*Network, error) {
-	payload, err := checkEnvelope(data)
-	if err != nil {
-		return nil, err
-	}
-	var s shape
-	used, err := binary.Decode(payload, binary.LittleEndian, &s)
-	if err != nil {
-		return nil, fmt.Errorf("its shape is cut short")
-	}
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
-	n := &Network{config: c, at: newLayout(c)}
-	if payload = payload[used:]; len(payload) != 4*n.at.size {
-		return nil, fmt.Errorf("it has %d bytes of parameters, its shape has %d", len(payload), 4*n.at.size)
-	}
-	n.params = make([]float32, n.at.size)
-	for i := range n.params {
-		n.params[i] = math.Float32frombits(binary.LittleEndian.Uint32(payload[4*i:]))
-		if !finite(n.params[i]) {
-			return nil, fmt.Errorf("parameter %d is %v", i, n.params[i])
-		}
-	}
-	return n, nil
+func damaged(what, remedy string, err error) error {
+	return &penumbra.Error{Kind: penumbra.Damaged, What: what, Remedy: remedy, Err: err}
 }
 
-// checkEnvelope returns the payload.
-func checkEnvelope(data []byte) ([]byte, error) {
-	if len(data) < headerSize+sha256.Size || string(data[:len(checkpointMagic)]) != checkpointMagic {
-		return nil, fmt.Errorf("this is no network")
+func (w *wire) network(n *Network) {
+	s := shapeOf(n.config)
+	for _, x := range []*uint32{&s.Dense, &s.Query, &s.Alternative, &s.Rows, &s.Embed, &s.Hidden, &s.Width, &s.Horizons, &s.Levels} {
+		w.uint32(x)
 	}
-	head := data[len(checkpointMagic):]
+	w.uint64(&s.Seed)
+	if w.reading && w.err == nil {
+		if n.config, w.err = s.config(); w.err != nil {
+			return
+		}
+		if n.at = newLayout(n.config); len(w.data) < 4*n.at.size {
+			w.fail("it ends too soon")
+			return
+		}
+		n.params = make([]float32, n.at.size)
+	}
+	w.floatsOf(n.params)
+}
+
+// seal writes the payload between header and checksum.
+func seal(out io.Writer, magic string, payload []byte) (int64, error) {
+	data := make([]byte, 0, headerSize+len(payload)+sha256.Size)
+	data = append(data, magic...)
+	data = binary.LittleEndian.AppendUint32(data, checkpointVersion)
+	data = binary.LittleEndian.AppendUint64(data, uint64(len(payload)))
+	data = append(data, payload...)
+	sum := sha256.Sum256(data)
+	n, err := out.Write(append(data, sum[:]...))
+	if err != nil {
+		return int64(n), fmt.Errorf("write checkpoint: %w", err)
+	}
+	return int64(n), nil
+}
+
+// open returns the payload.
+func open(data []byte, magic string) ([]byte, error) {
+	if len(data) < headerSize+sha256.Size || string(data[:len(magic)]) != magic {
+		return nil, fmt.Errorf("it does not begin with %q", magic)
+	}
+	head := data[len(magic):]
 	if v := binary.LittleEndian.Uint32(head); v != checkpointVersion {
 		return nil, fmt.Errorf("it has version %d, this program knows %d", v, checkpointVersion)
 	}

@@ -17,6 +17,7 @@ type Learner struct {
 	options LearnerOptions
 
 	store     sync.Mutex
+	source    *rand.PCG
 	rng       *rand.Rand
 	kept      []*Tape // number i is at i modulo the capacity
 	added     int
@@ -62,9 +63,11 @@ func defaults[T int | float64](field *T, without T) {
 // NewLearner returns a learner that starts from a copy of n.
 func NewLearner(n *Network, o LearnerOptions) *Learner {
 	n = n.Clone()
+	source := rand.NewPCG(o.Seed, 0x6c6561726e)
 	return &Learner{
 		options: o.withDefaults(),
-		rng:     rand.New(rand.NewPCG(o.Seed, 0x6c6561726e)),
+		source:  source,
+		rng:     rand.New(source),
 		net:     n,
 		adam:    newAdam(n),
 		chunk:   chunk{grad: newGradient(n)},
@@ -94,12 +97,17 @@ func (l *Learner) Fresh() int {
 
 func (l *Learner) firstFresh() int { return max(l.learnt, l.added-len(l.kept)) }
 
+// position is where the tape lies that is the i-th oldest.
+func (l *Learner) position(i int) int { return (l.added - len(l.kept) + i) % l.options.Capacity }
+
 // Add stores a tape, which is the learner's from then on, in place of the
 // oldest if the store is full. The tape holds the last few steps before its
 // questions, from the state before them: one of an earlier version of the
 // network will do. It returns an error of kind Invalid for a tape that does not
 // fit the network or is larger than the options allow.
 func (l *Learner) Add(t *Tape) error {
+	l.store.Lock()
+	defer l.store.Unlock()
 	err := t.fits(l.net.config)
 	if n := t.Steps() + t.Questions(); err == nil && n > l.options.Size {
 		err = fmt.Errorf("it has %d steps and questions, at most %d", n, l.options.Size)
@@ -107,8 +115,6 @@ func (l *Learner) Add(t *Tape) error {
 	if err != nil {
 		return invalid("keep a tape to learn from", err)
 	}
-	l.store.Lock()
-	defer l.store.Unlock()
 	if len(l.kept) < l.options.Capacity {
 		l.kept = append(l.kept, t)
 	} else {
@@ -138,7 +144,7 @@ func (l *Learner) Update() (Loss, error) {
 	l.work.Lock()
 	defer l.work.Unlock()
 	mean := l.draw()
-	if len(l.tapes) == 0 || mean == 0 {
+	if len(l.tapes) == 0 || mean <= 0 {
 		return Loss{}, nil
 	}
 	l.lanes = l.lanes[:0]
@@ -179,7 +185,7 @@ func (l *Learner) draw() float64 {
 		l.tapes = append(l.tapes, l.kept[i%l.options.Capacity])
 	}
 	for len(l.tapes) < l.options.Batch {
-		l.tapes = append(l.tapes, l.kept[l.rng.IntN(len(l.kept))])
+		l.tapes = append(l.tapes, l.kept[l.position(l.rng.IntN(len(l.kept)))])
 	}
 	return l.weight / float64(l.questions)
 }

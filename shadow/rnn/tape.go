@@ -60,7 +60,7 @@ type Alternative struct {
 // resource, with questions between them. Sequences grow independently, so that
 // a tape can be recorded in the order of time over all resources, and what came
 // of a question can be told later. All is kept in flat arrays: a step of 24
-// numbers and 12 tokens takes 152 bytes, a question of 60 and 6 takes 312.
+// numbers and 12 tokens takes 152 bytes, a question of 60 and 6 takes 316.
 // A tape is recorded by one goroutine; then any number may read it.
 type Tape struct {
 	config       Config
@@ -151,9 +151,8 @@ func (t *table) reset() {
 
 // NewTape returns an empty tape for networks of a shape.
 func NewTape(c Config) *Tape {
-	c = c.withDefaults()
 	return &Tape{
-		config:       c,
+		config:       Config{Dense: c.Dense, Query: c.Query, Alternative: c.Alternative},
 		steps:        table{width: c.Dense},
 		questions:    table{width: c.Query},
 		alternatives: table{width: c.Alternative},
