@@ -111,6 +111,10 @@ var environments = map[string]bool{
 	"training": true, "perf": true, "canary": true, "blue": true, "green": true,
 }
 
+// Family returns the address without the words that name an environment: copies
+// of a resource in other environments have the same one.
+func Family(address penumbra.Address) string { return family(address) }
+
 // family returns the address without the words that name an environment.
 func family(address penumbra.Address) string {
 	var b strings.Builder

@@ -2,6 +2,10 @@ package shadow
 
 import "strings"
 
+// Mask replaces the numeric steps of a path by stars, so that the elements of a
+// list share one class.
+func Mask(path string) string { return mask(path) }
+
 // mask replaces the numeric steps of a path, so that the elements of a list
 // share one class: "ingress.0.port" and "ingress[1].port" have "*" for the
 // number.

@@ -40,10 +40,8 @@ func TestRefit(t *testing.T) {
 		for i, observations := range data {
 			for k, horizon := range []int{month, month - 1} {
 				wait.Go(func() {
-					r := backtest.Run(slices.Values(observations), shadow.NewPooled(shadow.Options{Prior: &prior}), backtest.Options{
-						From: at(observations, 0.1), To: at(observations, 0.5), Every: penumbra.Horizons[month], Horizon: horizon, Sample: parts[i].sample,
-					})
-					losses[2*i+k] = r.LogLoss / r.BaseLogLoss
+					c := fit(t, observations, prior, horizon, parts[i].sample).Change[0]
+					losses[2*i+k] = *c.Score("pooled").LogLoss / c.BaseLogLoss
 				})
 			}
 		}
@@ -74,16 +72,24 @@ func TestRefit(t *testing.T) {
 		}
 	}
 	for i, observations := range data {
-		r := backtest.Run(slices.Values(observations), shadow.NewPooled(shadow.Options{Prior: &best}), backtest.Options{
-			From: at(observations, 0.1), To: at(observations, 0.5), Every: penumbra.Horizons[month], Horizon: month, Sample: parts[i].sample,
-		})
-		if err := r.WriteText(os.Stdout); err != nil {
+		if err := fit(t, observations, best, month, parts[i].sample).WriteText(os.Stdout); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, k := range knobs(&best) {
 		fmt.Printf("%s: %.4g\n", k.name, *k.at)
 	}
+}
+
+// fit scores a prior on the first half of a history.
+func fit(t *testing.T, observations []*penumbra.Observation, prior shadow.Prior, horizon int, sample uint32) *backtest.Report {
+	r, err := backtest.Run(t.Context(), slices.Values(observations), []backtest.Entrant{{Name: "pooled", Model: shadow.NewPooled(shadow.Options{Prior: &prior})}}, backtest.Options{
+		From: at(observations, 0.1), To: at(observations, 0.5), Every: penumbra.Horizons[month], Horizons: []int{horizon}, Sample: sample, NoValues: true, Bootstrap: -1,
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return r
 }
 
 // knob is one hyper-parameter of change that the search may turn.

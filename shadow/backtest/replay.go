@@ -1,223 +1,214 @@
 package backtest
 
 import (
-	"hash/fnv"
+	"context"
 	"iter"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
-	"github.com/penumbra-iac/penumbra/shadow"
 )
 
-// Options says where the cuts are.
-type Options struct {
-	From, To time.Time     // the first cut, and the end of the last one's horizon
-	Every    time.Duration // between cuts
-	Horizon  int           // index into [penumbra.Horizons]
-	// Values also scores prediction sets, which needs Every to be the horizon.
-	Values bool
-	// Sample, if above 1, scores one resource in so many, chosen by the digest
-	// of its address. The model learns from all.
-	Sample uint32
-}
-
-// Confidences are those at which prediction sets are scored.
-var Confidences = [...]float64{0.90, 0.95, 0.99}
-
-// Predictors are the naive predictors of change, then the model itself.
-var Predictors = [...]string{"days since the last change", "own frequency", "own count, decayed (90 d)", "model"}
-
-const model = len(Predictors) - 1
-
-// row is one question about change and its answers.
-type row struct {
-	scores  [len(Predictors)]float32
-	cut     int32
-	class   int32
-	changed bool
-}
-
-// live is a setting as the replay has it.
-type live struct {
-	value   penumbra.Value
-	born    time.Time
-	last    time.Time // change, or birth
-	changes float64
-	decayed float64 // as of last
-	class   int32
-	row     int // of the last cut, -1 if none
-	cut     time.Time
-	before  penumbra.Value // at that cut
-	sets    *[len(Confidences)]penumbra.Expectation
-}
-
-type resource struct {
-	noun     penumbra.Resource
-	settings map[string]*live
-	scored   bool
-}
-
+// replay is one pass over a history.
 type replay struct {
-	model   shadow.Model
-	options Options
-	horizon time.Duration
-	known   map[penumbra.Address]*resource
-	classes map[[2]string]int32
-	rows    []row
-	cuts    int32
-	cover   Coverage
+	options  *Options
+	entrants []Entrant
+	world    *world
+	asker    *asker
+	cuts     []cut
+	next     time.Time // the next cut
+	admitted bool      // what was held back is known to the models
+
+	sets     *setKeeper
+	values   []*chosen
+	follows  []*followed
+	verdicts []*watched
 }
 
-// Run replays observations, which are in the order of time, into the model.
-func Run(observations iter.Seq[*penumbra.Observation], m shadow.Model, options Options) *Report {
-	p := &replay{
-		model: m, options: options, horizon: penumbra.Horizons[options.Horizon],
-		known: map[penumbra.Address]*resource{}, classes: map[[2]string]int32{},
+// Run replays observations, which are in the order of time, into the models and
+// scores what they said. The sequence may be gone through twice. Models that
+// know another history already start with it. It returns an error of kind
+// Invalid if the options cannot be met, and the context's if it ends.
+func Run(ctx context.Context, observations iter.Seq[*penumbra.Observation], entrants []Entrant, options Options) (*Report, error) {
+	options.defaults()
+	if err := options.check(); err != nil {
+		return nil, err
 	}
-	next := options.From
-	for o := range observations {
-		for ; !next.After(o.Time) && !next.After(options.To); next = next.Add(options.Every) {
-			p.cut(next)
+	if err := options.plan(observations); err != nil {
+		return nil, err
+	}
+	p := newReplay(&options, entrants)
+	seen := 0
+	for group := range commits(observations) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
-		if o.Time.After(options.To) {
+		at := group[0].Time
+		p.cutUntil(at)
+		if at.After(options.To) {
 			break
 		}
-		p.fold(o)
-		m.Observe(o)
+		p.take(group)
+		seen += len(group)
 	}
-	for ; !next.After(options.To); next = next.Add(options.Every) {
-		p.cut(next)
-	}
-	return p.report()
+	p.cutUntil(options.To)
+	p.sets.due(options.To.Add(time.Second))
+	label(p.cuts, p.world, options.longest())
+	return p.report(ctx, seen)
 }
 
-// fold keeps the values and fills the labels in.
-func (p *replay) fold(o *penumbra.Observation) {
-	code := o.Kind == penumbra.EventKind && strings.HasPrefix(o.Source, "git:")
-	if !code && o.Kind != penumbra.SnapshotKind {
-		return
+func newReplay(o *Options, entrants []Entrant) *replay {
+	p := &replay{options: o, entrants: entrants, world: newWorld(o), asker: newAsker(o, entrants), next: o.From}
+	p.sets = newSetKeeper(o, entrants)
+	if !o.NoValues {
+		p.values = newChosen(entrants)
+		p.follows = newFollowed(entrants)
 	}
-	r := p.known[o.Resource]
-	if code && o.Action == penumbra.ActionDelete {
-		delete(p.known, o.Resource)
-		return
+	if o.Verdicts != nil {
+		p.verdicts = newWatched(o, entrants)
 	}
-	if r == nil {
-		r = &resource{noun: penumbra.Resource{Address: o.Resource, Type: o.Type}, settings: map[string]*live{}, scored: p.sampled(o.Resource)}
-		p.known[o.Resource] = r
+	return p
+}
+
+// commits yields the observations of one time and source together.
+func commits(observations iter.Seq[*penumbra.Observation]) iter.Seq[[]*penumbra.Observation] {
+	return func(yield func([]*penumbra.Observation) bool) {
+		var group []*penumbra.Observation
+		for o := range observations {
+			if len(group) > 0 && (!o.Time.Equal(group[0].Time) || o.Source != group[0].Source) {
+				if !yield(group) {
+					return
+				}
+				group = group[:0]
+			}
+			group = append(group, o)
+		}
+		if len(group) > 0 {
+			yield(group)
+		}
 	}
-	patch := slices.Clone(o.Settings)
-	if o.Full || code && o.Action == "create" {
-		for _, x := range r.noun.Actual {
-			if _, ok := o.Settings.Find(x.Path); !ok {
-				patch = append(patch, penumbra.Setting{Path: x.Path})
+}
+
+// cutUntil makes all cuts up to the time.
+func (p *replay) cutUntil(at time.Time) {
+	shortest := penumbra.Horizons[p.options.Horizons[0]]
+	for ; !p.next.After(at) && !p.next.Add(shortest).After(p.options.To); p.next = p.next.Add(p.options.Every) {
+		p.sets.due(p.next)
+		p.admit(p.next)
+		p.cuts = append(p.cuts, p.asker.cut(p.world, p.next))
+		p.sets.cut(p.world, p.next)
+		p.options.Progress(p.done(p.next))
+	}
+}
+
+// replayShare is the replay's part of the work; the rest is the scoring.
+const replayShare = 0.9
+
+func (p *replay) done(at time.Time) float64 {
+	return replayShare * float64(at.Sub(p.options.From)) / float64(max(1, p.options.To.Sub(p.options.From)))
+}
+
+// take asks what is asked about the observations of one commit, and learns
+// them.
+func (p *replay) take(group []*penumbra.Observation) {
+	at := group[0].Time
+	p.sets.due(at)
+	scoring := !at.Before(p.options.From)
+	if scoring {
+		p.admit(at)
+	}
+	p.question(group, scoring)
+	commit := int32(len(p.world.commits))
+	p.world.commits = append(p.world.commits, at.Unix())
+	for _, o := range group {
+		p.world.fold(o, commit)
+		if p.held(o) {
+			continue
+		}
+		for i, e := range p.entrants {
+			if p.verdicts != nil {
+				p.verdicts[i].observe(e.Model, o)
+			} else {
+				e.Model.Observe(o)
 			}
 		}
 	}
-	patch = penumbra.NewSettings(patch...)
-	for _, x := range patch {
-		p.set(r, x.Path, x.Value, o)
-	}
-	r.noun.Actual = r.noun.Actual.Merge(patch)
-	r.noun.SnapshotTime = o.Time
 }
 
-func (p *replay) sampled(a penumbra.Address) bool {
-	if p.options.Sample < 2 {
-		return true
-	}
-	h := fnv.New32a()
-	h.Write([]byte(a))
-	return h.Sum32()%p.options.Sample == 0
-}
-
-func (p *replay) set(r *resource, path string, v penumbra.Value, o *penumbra.Observation) {
-	s := r.settings[path]
-	if s == nil {
-		if !v.IsNull() {
-			r.settings[path] = &live{value: v, born: o.Time, last: o.Time, class: p.class(r.noun.Type, path), row: -1}
-		}
+// question asks which settings will change, and to what, of the resources that
+// the commit touches. The naive predictors learn from all there is.
+func (p *replay) question(group []*penumbra.Observation, scoring bool) {
+	if p.options.NoValues {
 		return
 	}
-	if s.value == v {
-		return
-	}
-	if v.IsNull() { // the setting ends: no change, and no value to score
-		delete(r.settings, path)
-		return
-	}
-	if s.row >= 0 && !o.Time.After(s.cut.Add(p.horizon)) {
-		p.rows[s.row].changed = true
-	}
-	s.decayed = s.decayed*halve(o.Time.Sub(s.last)) + 1
-	s.changes++
-	s.last, s.value = o.Time, v
-}
-
-func (p *replay) class(kind, path string) int32 {
-	key := [2]string{kind, path}
-	n, ok := p.classes[key]
-	if !ok {
-		n = int32(len(p.classes))
-		p.classes[key] = n
-	}
-	return n
-}
-
-// cut asks everything that is asked at one time.
-func (p *replay) cut(at time.Time) {
-	if p.options.Values {
-		p.score(at)
-	}
-	if at.Add(p.horizon).After(p.options.To) {
-		return // its answer would come too late
-	}
-	for _, r := range p.known {
-		if r.scored && len(r.noun.Actual) > 0 {
-			p.ask(r, at)
+	for _, o := range group {
+		r := p.world.known[o.Resource]
+		if r == nil {
+			continue
 		}
-	}
-	p.cuts++
-}
-
-func (p *replay) ask(r *resource, at time.Time) {
-	forecasts := p.model.Forecast(&r.noun, at)
-	var sets [len(Confidences)][]penumbra.Expectation
-	if p.options.Values {
-		for i, c := range Confidences {
-			sets[i] = p.model.Expect(&r.noun, at.Add(p.horizon), c)
+		moves, over := p.world.moves(r, o)
+		if over || len(moves) == 0 || !r.observed && o.Kind == penumbra.SnapshotKind {
+			continue
 		}
-	}
-	for i, x := range r.noun.Actual {
-		s := r.settings[x.Path]
-		since, age := at.Sub(s.last).Hours()/24, at.Sub(s.born).Hours()/24
-		s.row, s.cut, s.before = len(p.rows), at, s.value
-		p.rows = append(p.rows, row{
-			scores: [...]float32{
-				float32(-since),
-				float32(s.changes / (age + 30)),
-				float32(s.decayed * halve(at.Sub(s.last))),
-				float32(forecasts[i].Leave[p.options.Horizon]),
-			},
-			cut: p.cuts, class: s.class,
-		})
-		if p.options.Values {
-			s.sets = &[len(Confidences)]penumbra.Expectation{sets[0][i], sets[1][i], sets[2][i]}
-		}
-	}
-}
-
-// score looks whether the values now are in the sets of the last cut.
-func (p *replay) score(at time.Time) {
-	for _, r := range p.known {
-		for _, s := range r.settings {
-			if s.sets == nil || !s.cut.Add(p.horizon).Equal(at) {
-				continue
+		for _, v := range p.values {
+			if scoring && r.scored {
+				v.ask(r, moves, o.Time)
 			}
-			p.cover.add(s.sets, s.value, s.value != s.before)
-			s.sets = nil
+			v.note(r, moves)
+		}
+		for _, f := range p.follows {
+			if scoring && r.scored {
+				f.ask(r, moves, o.Time)
+			}
+			f.note(r, moves)
 		}
 	}
+	for _, v := range p.values {
+		v.learn()
+	}
+	for _, f := range p.follows {
+		f.learn()
+	}
+}
+
+// held reports whether an observation is kept from the models.
+func (p *replay) held(o *penumbra.Observation) bool { return !p.admitted && p.options.held(o.Resource) }
+
+// admit lets what was held back enter, as it is now and without a past.
+func (p *replay) admit(at time.Time) {
+	if p.admitted {
+		return
+	}
+	p.admitted = true
+	if p.options.Split != ByFamily {
+		return
+	}
+	for _, r := range p.world.order {
+		if r.over || !r.held {
+			continue
+		}
+		for _, o := range r.introduction(at) {
+			for _, e := range p.entrants {
+				e.Model.Observe(o)
+			}
+		}
+	}
+}
+
+// introduction is what a first look at the resource finds.
+func (r *resource) introduction(at time.Time) []*penumbra.Observation {
+	base := penumbra.Observation{Time: at, Resource: r.noun.Address, Type: r.noun.Type}
+	if !r.observed {
+		code := base
+		code.Kind, code.Source, code.Action, code.Settings = penumbra.EventKind, "git:introduced", "create", r.noun.Actual
+		return []*penumbra.Observation{&code}
+	}
+	var out []*penumbra.Observation
+	if len(r.template) > 0 {
+		template := base
+		template.Kind, template.Settings = penumbra.TemplateKind, r.template
+		out = append(out, &template)
+	}
+	snapshot := base
+	snapshot.Kind, snapshot.Full, snapshot.Settings = penumbra.SnapshotKind, true, r.noun.Actual
+	return append(out, &snapshot)
 }

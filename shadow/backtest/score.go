@@ -2,265 +2,303 @@ package backtest
 
 import (
 	"cmp"
-	"fmt"
-	"io"
-	"math"
-	"math/rand/v2"
 	"slices"
-	"text/tabwriter"
-	"time"
 
 	"github.com/penumbra-iac/penumbra"
 )
 
-func halve(d time.Duration) float64 { return math.Exp2(-d.Hours() / 24 / 90) }
-
-// Report is what a backtest found.
-type Report struct {
-	Questions int // settings asked about, over all cuts
-	Changed   int
-	Cuts      int
-	Scores    [len(Predictors)]Score
-	// LogLoss is the model's, BaseLogLoss that of always saying the base rate,
-	// which nobody knows beforehand; in nats.
-	LogLoss, BaseLogLoss float64
-	Brier                float64
-	// Gain is the mean over the cuts of the model's PR-AUC less the decayed own
-	// count's, with a 95 % interval by resampling cuts.
-	Gain, GainLow, GainHigh float64
-	Reliability             []Bin
-	Coverage                Coverage
+// positive is a row of a setting that left within the horizon.
+type positive struct {
+	cut, row, commit, class int32
 }
 
-// Score is how well a predictor ranks.
-type Score struct {
-	ROC, PR, Lift float64 // area under ROC and precision-recall; lift of the top 1 %
-	// Within is the area under ROC of the pairs that share type and path: which
-	// resource, not which setting.
-	Within float64
+// questions are the rows of one horizon.
+type questions struct {
+	horizon   int   // index into the options' horizons
+	seconds   int64 // how long it is
+	cuts      []cut // those whose horizon ends within the data
+	class     []int32
+	positives []positive
+	rows      int
+	commits   int // how many there were in all, for tables by commit
 }
 
-// Bin compares what was said with what happened.
-type Bin struct {
-	Low, High     float64 // of the probability said
-	Said, Changed float64 // means
-	N             int
-}
-
-// Coverage counts how often the value was in the set, by confidence.
-type Coverage struct {
-	All, Changed        int
-	AllIn, ChangedIn    [len(Confidences)]int
-	Novel, ChangedNovel [len(Confidences)]int // sets with room for something new
-	Values              [len(Confidences)]int // sum of the sets' sizes
-}
-
-func (c *Coverage) add(sets *[len(Confidences)]penumbra.Expectation, v penumbra.Value, changed bool) {
-	c.All++
-	if changed {
-		c.Changed++
-	}
-	for i := range sets {
-		e := &sets[i]
-		in := e.Contains(v)
-		c.Values[i] += len(e.Values)
-		if in {
-			c.AllIn[i]++
+func (p *replay) questions(horizon int) *questions {
+	span := penumbra.Horizons[p.options.Horizons[horizon]]
+	q := &questions{horizon: horizon, seconds: int64(span.Seconds()), class: p.world.class, commits: len(p.world.commits)}
+	for _, c := range p.cuts {
+		if c.at+q.seconds > p.options.To.Unix() {
+			break
 		}
-		if e.Novel {
-			c.Novel[i]++
-		}
-		if changed && in {
-			c.ChangedIn[i]++
-		}
-		if changed && e.Novel {
-			c.ChangedNovel[i]++
-		}
+		q.cuts = append(q.cuts, c)
+		q.rows += len(c.setting)
 	}
-}
-
-func (p *replay) report() *Report {
-	r := &Report{Questions: len(p.rows), Cuts: int(p.cuts), Coverage: p.cover}
-	for _, x := range p.rows {
-		if x.changed {
-			r.Changed++
-		}
-	}
-	if r.Changed == 0 || r.Changed == r.Questions {
-		return r
-	}
-	// The rows come from maps: a fixed order makes sums repeatable.
-	slices.SortFunc(p.rows, func(a, b row) int {
-		return cmp.Or(cmp.Compare(a.cut, b.cut), cmp.Compare(a.scores[model], b.scores[model]), compareBool(a.changed, b.changed))
-	})
-	r.gain(p.rows)
-	base := float64(r.Changed) / float64(r.Questions)
-	for _, x := range p.rows {
-		said := min(1-1e-6, max(1e-6, float64(x.scores[model])))
-		y := 0.0
-		if x.changed {
-			y = 1
-		}
-		r.LogLoss -= (y*math.Log(said) + (1-y)*math.Log1p(-said)) / float64(r.Questions)
-		r.Brier += (said - y) * (said - y) / float64(r.Questions)
-	}
-	r.BaseLogLoss = -base*math.Log(base) - (1-base)*math.Log1p(-base)
-	r.reliability(p.rows)
-	for k := range Predictors {
-		r.Scores[k] = rank(p.rows, k)
-		r.Scores[k].Within = within(p.rows, k)
-	}
-	return r
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
-}
-
-// rank computes areas with ties shared: a group of equal scores counts as one
-// step. PR is average precision.
-func rank(rows []row, k int) Score {
-	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(b.scores[k], a.scores[k]) })
-	var positives float64
-	for _, x := range rows {
-		if x.changed {
-			positives++
-		}
-	}
-	n := float64(len(rows))
-	negatives := n - positives
-	top := math.Max(1, n/100)
-	var s Score
-	var seen, hits, caught float64
-	for i := 0; i < len(rows); {
-		j, group := i, 0.0
-		for ; j < len(rows) && rows[j].scores[k] == rows[i].scores[k]; j++ {
-			if rows[j].changed {
-				group++
+	for i := range q.cuts {
+		c := &q.cuts[i]
+		for row, first := range c.left {
+			if first >= 0 && p.world.when(first) <= c.at+q.seconds {
+				q.positives = append(q.positives, positive{int32(i), int32(row), p.world.changes[first].commit, q.class[c.setting[row]]})
 			}
 		}
-		size := float64(j - i)
+	}
+	return q
+}
+
+// level returns what a predictor said of a positive.
+func (q *questions) level(predictor int, x positive) uint16 {
+	return q.cuts[x.cut].answers[predictor][q.horizon][x.row]
+}
+
+// histogram counts the rows by level.
+type histogram struct{ left, stayed [levels]float64 }
+
+// count fills the histogram with what a predictor said.
+func (q *questions) count(predictor int, h *histogram) {
+	*h = histogram{}
+	for i := range q.cuts {
+		for _, level := range q.cuts[i].answers[predictor][q.horizon] {
+			h.stayed[level]++
+		}
+	}
+	for _, x := range q.positives {
+		level := q.level(predictor, x)
+		h.left[level]++
+		h.stayed[level]--
+	}
+}
+
+// ranking is how well the levels tell apart. Equal ones are one step.
+type ranking struct{ roc, pr, lift float64 }
+
+func (h *histogram) rank() ranking {
+	var positives, negatives float64
+	for i := range levels {
+		positives += h.left[i]
+		negatives += h.stayed[i]
+	}
+	return rank(h.left[:], h.stayed[:], positives, negatives)
+}
+
+// rank computes the areas under the curves of ROC and of precision and recall,
+// the latter as average precision, and the lift of the top hundredth. The
+// arguments are counts of those that left and stayed, by ascending level.
+func rank(left, stayed []float64, positives, negatives float64) ranking {
+	if positives == 0 || negatives == 0 {
+		return ranking{}
+	}
+	n := positives + negatives
+	top := max(1, n/100)
+	var r ranking
+	var seen, hits, caught float64
+	for i := len(left) - 1; i >= 0; i-- {
+		group, size := left[i], left[i]+stayed[i]
+		if size == 0 {
+			continue
+		}
 		misses := seen - hits
-		s.ROC += group * (negatives - misses - (size-group)/2)
+		r.roc += group * (negatives - misses - (size-group)/2)
 		if seen < top {
 			caught += group * min(1, (top-seen)/size)
 		}
 		seen, hits = seen+size, hits+group
-		s.PR += group / positives * hits / seen
-		i = j
+		r.pr += group / positives * hits / seen
 	}
-	s.ROC /= positives * negatives
-	s.Lift = caught / top / (positives / n)
-	return s
+	r.roc /= positives * negatives
+	r.lift = caught / top / (positives / n)
+	return r
 }
 
-// within is the area under ROC over all pairs of one class.
-func within(rows []row, k int) float64 {
-	slices.SortFunc(rows, func(a, b row) int {
-		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.cut, b.cut))
+// curve returns points of the curve of precision and recall, at most so many.
+func (h *histogram) curve(points int) []Point {
+	var positives float64
+	for _, x := range h.left {
+		positives += x
+	}
+	if positives == 0 {
+		return nil
+	}
+	var out []Point
+	var seen, hits float64
+	for i := levels - 1; i >= 0; i-- {
+		if h.left[i] == 0 {
+			seen += h.stayed[i]
+			continue
+		}
+		seen, hits = seen+h.left[i]+h.stayed[i], hits+h.left[i]
+		p := Point{Recall: hits / positives, Precision: hits / seen}
+		if len(out) == 0 || p.Recall-out[len(out)-1].Recall >= 1/float64(points) || hits == positives {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// loss returns the mean log loss in nats and the Brier score.
+func (h *histogram) loss() (log, brier float64) {
+	var n float64
+	for i := range levels {
+		l, s, p := h.left[i], h.stayed[i], said[i]
+		log += l*lossLeft[i] + s*lossStayed[i]
+		brier += l*(1-p)*(1-p) + s*p*p
+		n += l + s
+	}
+	return log / max(1, n), brier / max(1, n)
+}
+
+// edges are the bounds of the bins of a reliability table.
+var edges = [...]float64{0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.6, 1}
+
+func (h *histogram) reliability() []Bin {
+	out := make([]Bin, 0, len(edges)-1)
+	i := 0
+	for k := range len(edges) - 1 {
+		b := Bin{Low: edges[k], High: edges[k+1]}
+		var n, sum, left float64
+		for ; i < levels && (said[i] < b.High || k == len(edges)-2); i++ {
+			n += h.left[i] + h.stayed[i]
+			sum += (h.left[i] + h.stayed[i]) * said[i]
+			left += h.left[i]
+		}
+		if b.Questions = int(n); n > 0 {
+			b.Said, b.Left = sum/n, left/n
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// duels are, of each positive, how many negatives of its class it is said to be
+// likelier than, half of the equal ones included, and how many there are.
+type duels struct{ won, fought []float64 }
+
+// share returns the area under ROC within classes.
+func (d duels) share() (float64, bool) {
+	var won, fought float64
+	for i := range d.won {
+		won += d.won[i]
+		fought += d.fought[i]
+	}
+	return won / max(1, fought), fought > 0
+}
+
+// arena lets positives fight negatives of their class. Its memory is reused.
+type arena struct {
+	q          *questions
+	start, end []int32 // of each class's levels
+	level      []uint16
+	between    []float64 // negatives above the level before and below this one
+	equal      []float64
+	over       []float64 // negatives of each class above all its levels
+	index      []int32
+}
+
+func newArena(q *questions, classes int) *arena {
+	return &arena{q: q, start: make([]int32, classes), end: make([]int32, classes), over: make([]float64, classes)}
+}
+
+// duels lets the positives fight the negatives of the same cut, or of all cuts.
+func (a *arena) duels(predictor int, sameCut bool) duels {
+	q := a.q
+	d := duels{won: make([]float64, len(q.positives)), fought: make([]float64, len(q.positives))}
+	if !sameCut {
+		a.fight(predictor, 0, len(q.positives), q.cuts, &d)
+		return d
+	}
+	for i := 0; i < len(q.positives); { // they are in the order of cuts
+		j := i
+		for j < len(q.positives) && q.positives[j].cut == q.positives[i].cut {
+			j++
+		}
+		cut := q.positives[i].cut
+		a.fight(predictor, i, j, q.cuts[cut:cut+1], &d)
+		i = j
+	}
+	return d
+}
+
+func (a *arena) fight(predictor, from, to int, cuts []cut, d *duels) {
+	q := a.q
+	a.index = a.index[:0]
+	for i := from; i < to; i++ {
+		a.index = append(a.index, int32(i))
+	}
+	slices.SortFunc(a.index, func(x, y int32) int {
+		p, r := q.positives[x], q.positives[y]
+		return cmp.Or(cmp.Compare(p.class, r.class), cmp.Compare(q.level(predictor, p), q.level(predictor, r)), cmp.Compare(x, y))
 	})
-	var won, pairs float64
-	for i := 0; i < len(rows); {
-		j, positives := i, 0.0
-		for ; j < len(rows) && rows[j].class == rows[i].class && rows[j].cut == rows[i].cut; j++ {
-			if rows[j].changed {
-				positives++
+	a.enter(predictor)
+	for i := range cuts {
+		c := &cuts[i]
+		levels := c.answers[predictor][q.horizon]
+		for row, s := range c.setting {
+			if class := q.class[s]; a.end[class] > a.start[class] {
+				a.place(class, levels[row], 1)
 			}
 		}
-		if negatives := float64(j-i) - positives; positives > 0 && negatives > 0 {
-			won += rank(rows[i:j], k).ROC * positives * negatives
-			pairs += positives * negatives
-		}
-		i = j
 	}
-	return won / max(pairs, 1)
+	for _, i := range a.index { // who left is no negative
+		x := q.positives[i]
+		a.place(x.class, q.level(predictor, x), -1)
+	}
+	a.count(predictor, d)
 }
 
-// gain resamples cuts, which the rows are sorted by.
-func (r *Report) gain(rows []row) {
-	var gains []float64
-	for i := 0; i < len(rows); {
-		j, positives := i, 0
-		for ; j < len(rows) && rows[j].cut == rows[i].cut; j++ {
-			if rows[j].changed {
-				positives++
+// enter builds the distinct levels of each class's positives.
+func (a *arena) enter(predictor int) {
+	a.level, a.between, a.equal = a.level[:0], a.between[:0], a.equal[:0]
+	for k, i := range a.index {
+		x := a.q.positives[i]
+		level := a.q.level(predictor, x)
+		fresh := k == 0 || a.q.positives[a.index[k-1]].class != x.class
+		if fresh {
+			a.start[x.class], a.over[x.class] = int32(len(a.level)), 0
+		}
+		if fresh || a.level[len(a.level)-1] != level {
+			a.level, a.between, a.equal = append(a.level, level), append(a.between, 0), append(a.equal, 0)
+		}
+		a.end[x.class] = int32(len(a.level))
+	}
+}
+
+func (a *arena) place(class int32, level uint16, n float64) {
+	low, high := a.start[class], a.end[class]
+	for low < high {
+		middle := (low + high) / 2
+		if a.level[middle] < level {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	switch {
+	case low == a.end[class]:
+		a.over[class] += n
+	case a.level[low] == level:
+		a.equal[low] += n
+	default:
+		a.between[low] += n
+	}
+}
+
+// count sums up what each positive won, and empties the arena.
+func (a *arena) count(predictor int, d *duels) {
+	q := a.q
+	for k := 0; k < len(a.index); {
+		class := q.positives[a.index[k]].class
+		all := a.over[class]
+		for i := a.start[class]; i < a.end[class]; i++ {
+			all += a.between[i] + a.equal[i]
+		}
+		below, i := 0.0, a.start[class]
+		below += a.between[i]
+		for ; k < len(a.index) && q.positives[a.index[k]].class == class; k++ {
+			for level := q.level(predictor, q.positives[a.index[k]]); a.level[i] != level; {
+				below += a.equal[i]
+				i++
+				below += a.between[i]
 			}
+			d.won[a.index[k]], d.fought[a.index[k]] = below+a.equal[i]/2, all
 		}
-		if positives > 0 {
-			part := slices.Clone(rows[i:j])
-			gains = append(gains, rank(part, model).PR-rank(part, model-1).PR)
-		}
-		i = j
+		a.start[class], a.end[class] = 0, 0
 	}
-	random := rand.New(rand.NewPCG(1, 2))
-	means := make([]float64, 2000)
-	for b := range means {
-		for range gains {
-			means[b] += gains[random.IntN(len(gains))] / float64(len(gains))
-		}
-	}
-	slices.Sort(means)
-	for _, g := range gains {
-		r.Gain += g / float64(len(gains))
-	}
-	r.GainLow, r.GainHigh = means[len(means)/40], means[len(means)-len(means)/40-1]
-}
-
-func (r *Report) reliability(rows []row) {
-	edges := []float64{0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.6, 1}
-	r.Reliability = make([]Bin, len(edges)-1)
-	for _, x := range rows {
-		said := float64(x.scores[model])
-		i := 0
-		for i < len(edges)-2 && said >= edges[i+1] {
-			i++
-		}
-		b := &r.Reliability[i]
-		b.Low, b.High = edges[i], edges[i+1]
-		b.N++
-		b.Said += said
-		if x.changed {
-			b.Changed++
-		}
-	}
-	for i := range r.Reliability {
-		b := &r.Reliability[i]
-		b.Said /= max(1, float64(b.N))
-		b.Changed /= max(1, float64(b.N))
-	}
-}
-
-// WriteText writes the report as tables.
-func (r *Report) WriteText(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	n := max(1, float64(r.Questions))
-	fmt.Fprintf(t, "%d questions at %d cuts, %d changed (base %.3f %%)\n", r.Questions, r.Cuts, r.Changed, 100*float64(r.Changed)/n)
-	fmt.Fprintln(t, "predictor\tPR-AUC\tROC-AUC\tlift@1%\twithin class")
-	for i, s := range r.Scores {
-		fmt.Fprintf(t, "%s\t%.3f\t%.3f\t%.1f\t%.3f\n", Predictors[i], s.PR, s.ROC, s.Lift, s.Within)
-	}
-	fmt.Fprintf(t, "log loss %.5f, base rate %.5f; Brier %.5f; PR-AUC over decayed count, mean of cuts %+.3f [%+.3f, %+.3f]\n",
-		r.LogLoss, r.BaseLogLoss, r.Brier, r.Gain, r.GainLow, r.GainHigh)
-	fmt.Fprintln(t, "said\tmean\thappened\tn")
-	for _, b := range r.Reliability {
-		if b.N > 0 {
-			fmt.Fprintf(t, "%g-%g\t%.4f\t%.4f\t%d\n", b.Low, b.High, b.Said, b.Changed, b.N)
-		}
-	}
-	if c := r.Coverage; c.All > 0 {
-		fmt.Fprintf(t, "%d sets, of them %d of settings that changed\n", c.All, c.Changed)
-		fmt.Fprintln(t, "confidence\tcovered\tof changed\tnovel\tof changed\tmean size")
-		for i, q := range Confidences {
-			all, changed := float64(c.All), max(1, float64(c.Changed))
-			fmt.Fprintf(t, "%.0f %%\t%.4f\t%.3f\t%.4f\t%.3f\t%.3f\n", 100*q, float64(c.AllIn[i])/all, float64(c.ChangedIn[i])/changed,
-				float64(c.Novel[i])/all, float64(c.ChangedNovel[i])/changed, float64(c.Values[i])/all)
-		}
-	}
-	return t.Flush()
 }

@@ -1,0 +1,168 @@
+package backtest
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/shadow"
+)
+
+// hits are how many guesses may be made.
+var hits = [...]int{1, 5, 9}
+
+// asked is how many guesses a model is asked for.
+const asked = 32
+
+// Next is how well is said which settings of a resource change next. A commit
+// asks once of each resource in which it changes, adds or takes away settings,
+// and nothing of it is known then.
+type Next struct {
+	Name  string `json:"name"`
+	Asked int    `json:"asked"`
+	// Hit1, Hit5 and Hit9 are the shares in which one of so many guesses, paths
+	// with list indices masked, was among those that changed.
+	Hit1 float64 `json:"hit_1"`
+	Hit5 float64 `json:"hit_5"`
+	Hit9 float64 `json:"hit_9"`
+	// Settings is how many changed, a path with list indices masked once for a
+	// resource; Each1 and so on are the shares of them that were among the guesses.
+	Settings int     `json:"settings"`
+	Each1    float64 `json:"each_1"`
+	Each5    float64 `json:"each_5"`
+	Each9    float64 `json:"each_9"`
+	// LogLoss is the mean of that of each that changed; nil of a naive predictor.
+	LogLoss *float64 `json:"log_loss,omitempty"`
+}
+
+// followed scores what is said to come next.
+type followed struct {
+	name      string
+	successor shadow.Successor
+	guess     func(r *resource) []shadow.Ranked // a naive one's
+	counts    map[penumbra.Address]map[string]float64
+	news      []touched
+	byLast    bool // the naive one ranks by what changed last, else by how often
+
+	learnt          int // commits
+	asked, settings int
+	hit, each       [len(hits)]int
+	loss            float64
+}
+
+type touched struct {
+	resource penumbra.Address
+	class    string
+}
+
+func newFollowed(entrants []Entrant) []*followed {
+	out := []*followed{newNaiveFollowed("the last again", true), newNaiveFollowed("own counts", false)}
+	for _, e := range entrants {
+		if s, ok := e.Model.(shadow.Successor); ok {
+			out = append(out, &followed{name: e.Name, successor: s})
+		}
+	}
+	return out
+}
+
+func newNaiveFollowed(name string, byLast bool) *followed {
+	f := &followed{name: name, byLast: byLast, counts: map[penumbra.Address]map[string]float64{}}
+	f.guess = func(r *resource) []shadow.Ranked {
+		var out []shadow.Ranked
+		for class, n := range f.counts[r.noun.Address] {
+			out = append(out, shadow.Ranked{Class: class, Probability: n})
+		}
+		slices.SortFunc(out, func(a, b shadow.Ranked) int {
+			return cmp.Or(cmp.Compare(b.Probability, a.Probability), cmp.Compare(a.Class, b.Class))
+		})
+		return out[:min(len(out), asked)]
+	}
+	return f
+}
+
+func (f *followed) ask(r *resource, moves []move, at time.Time) {
+	var ranked []shadow.Ranked
+	if f.successor != nil {
+		ranked = f.successor.Next(&r.noun, at, asked)
+	} else {
+		ranked = f.guess(r)
+	}
+	var any [len(hits)]bool
+	done := map[string]bool{}
+	f.asked++
+	for _, m := range moves {
+		class := shadow.Mask(m.path)
+		if done[class] {
+			continue
+		}
+		done[class] = true
+		f.settings++
+		i := slices.IndexFunc(ranked, func(x shadow.Ranked) bool { return x.Class == class })
+		p := 0.0
+		if i >= 0 {
+			p = ranked[i].Probability
+		}
+		f.loss += logLoss(p)
+		for k, n := range hits {
+			if i >= 0 && i < n {
+				any[k] = true
+				f.each[k]++
+			}
+		}
+	}
+	for k, hit := range any {
+		if hit {
+			f.hit[k]++
+		}
+	}
+}
+
+// note keeps what a naive predictor is to learn when the commit is over.
+func (f *followed) note(r *resource, moves []move) {
+	if f.counts == nil {
+		return
+	}
+	for _, m := range moves {
+		f.news = append(f.news, touched{r.noun.Address, shadow.Mask(m.path)})
+	}
+}
+
+// learn takes in what the commit brought.
+func (f *followed) learn() {
+	f.learnt++
+	for _, n := range f.news {
+		c := f.counts[n.resource]
+		if c == nil {
+			c = map[string]float64{}
+			f.counts[n.resource] = c
+		}
+		if f.byLast { // what changed now comes before all that changed earlier
+			c[n.class] = float64(f.learnt)
+		} else {
+			c[n.class]++
+		}
+	}
+	f.news = f.news[:0]
+}
+
+func (f *followed) report() Next {
+	asked, settings := max(1, float64(f.asked)), max(1, float64(f.settings))
+	out := Next{
+		Name: f.name, Asked: f.asked, Settings: f.settings,
+		Hit1: float64(f.hit[0]) / asked, Hit5: float64(f.hit[1]) / asked, Hit9: float64(f.hit[2]) / asked,
+		Each1: float64(f.each[0]) / settings, Each5: float64(f.each[1]) / settings, Each9: float64(f.each[2]) / settings,
+	}
+	if f.successor != nil {
+		loss := f.loss / settings
+		out.LogLoss = &loss
+	}
+	return out
+}
+
+// least is what a probability counts as at least: nobody is punished without
+// end for a surprise.
+const least = 1e-6
+
+func logLoss(p float64) float64 { return -math.Log(min(1, max(least, p))) }
