@@ -27,10 +27,33 @@ type Look struct {
 	Survival [len(penumbra.Horizons)]float64
 	// Features are scaled to about one; [FeatureNames] says what each is.
 	Features [NumFeatures]float32
+	// Recent is what excites: recent changes nearby, of each setting there is.
+	Recent [NumRecent]float32
 	// Tokens are hashes of what has no scale: type and path, type, last token,
 	// folder, address without the environment, value.
 	Tokens [NumTokens]uint32
 }
+
+// The sources of what is recent.
+const (
+	RecentOwn          = iota // its own changes, half-life 5 days
+	RecentOwnMonth            // the same, half-life 30 days
+	RecentResource            // changes of its resource, of each of its settings
+	RecentSibling             // of the same setting in sibling environments
+	RecentSiblingMonth        // the same, half-life 30 days
+	RecentAhead               // a sibling environment has moved to another value
+	RecentPeers               // changes of its peers, of each
+	RecentPeersDay            // the same, half-life a day
+	RecentLike                // peers that left its value, of each that has it
+	RecentFolder              // changes in its folder, of each setting
+	RecentNewer               // a newer value than its own is in the fleet
+	NumRecent
+)
+
+// most bounds what excites: beyond it all are changing anyway.
+const most = 4
+
+func ofEach(changes, members float64) float32 { return float32(min(most, changes/(members+1))) }
 
 // NumTokens is how many tokens a look has.
 const NumTokens = 6
@@ -186,7 +209,9 @@ func (p *Pooled) Visit(r *penumbra.Resource, at time.Time, visit func(*Look)) {
 			c = s.class
 		}
 		l.Path, l.Class = path, c.key.path
-		l.Actual = r.Actual.Get(path)
+		if l.Actual = r.Actual.Get(path); l.Actual.IsNull() {
+			l.Actual = template
+		}
 		v.look(&l, template, c, s)
 		visit(&l)
 	})
@@ -216,19 +241,40 @@ func (p *Pooled) Survey(draw float64, at time.Time, visit func(*Look)) bool {
 	return true
 }
 
+// Number returns the number of a resource, 0 if the model does not know it.
+func (p *Pooled) Number(address penumbra.Address) uint32 {
+	if r := p.resources[address]; r != nil {
+		return r.number
+	}
+	return 0
+}
+
+// Around returns the recent changes of each peer of a setting, with half-lives
+// of 5 days and a day, and of each setting in its folder.
+func (p *Pooled) Around(address penumbra.Address, path string) (week, day, folder float64) {
+	r := p.resources[address]
+	s := r.find(path)
+	if s == nil {
+		return 0, 0, 0
+	}
+	c, f := &s.class.pool, &r.folder.pool
+	return float64(ofEach(c.surge, c.members)), float64(ofEach(c.day, c.members)), float64(ofEach(f.surge, f.members))
+}
+
 // Numbers returns how many numbers resources have had: a survey of so many
 // draws looks at each once on average.
 func (p *Pooled) Numbers() int { return len(p.numbered) }
 
 // view computes the looks of one resource at one time.
 type view struct {
-	p    *Pooled
-	q    question
-	r    *resource
-	at   int64
-	base [NumFeatures]float32 // what all its settings share
-	own  activity
-	code [NumTokens]uint32
+	p      *Pooled
+	q      question
+	r      *resource
+	at     int64
+	base   [NumFeatures]float32 // what all its settings share
+	recent [NumRecent]float32   // the same
+	own    activity
+	code   [NumTokens]uint32
 }
 
 // log1p and the like, in the precision of a feature.
@@ -264,12 +310,14 @@ func (v *view) shared(address penumbra.Address, at time.Time) {
 	b[featureResourceSince] = ago(v.at, r.own.at)
 	b[featureResourceSettings] = log1p(float64(len(r.settings))) / 4
 	b[featureResourceAge] = ago(v.at, r.born)
+	v.recent[RecentResource] = ofEach(float64(v.own.week), float64(len(r.settings)))
 	f := r.folder.pool
 	f.advance(v.at)
 	mean := estate.changes / (estate.exposure + 1)
 	b[featureFolderRate] = rateOf(f.changes, f.exposure, mean)
 	b[featureFolderMonth] = recently(f.month, f.members)
 	b[featureFolderWeek] = recently(f.surge, f.members)
+	v.recent[RecentFolder] = ofEach(f.surge, f.members)
 	b[featureFolderSince] = ago(v.at, f.swept)
 	b[featureFolderMembers] = log1p(f.members) / 8
 	b[featureEstateWeek] = recently(estate.surge, estate.members)
@@ -309,9 +357,10 @@ func hasWord(name string, words ...string) bool {
 
 // classView keeps the features that all members of a class share.
 type classView struct {
-	at       int64
-	version  uint64
-	features [featureTokenMonth + 1 - featureClassRate]float32
+	at        int64
+	version   uint64
+	features  [featureTokenMonth + 1 - featureClassRate]float32
+	week, day float32
 }
 
 func (v *view) class(c *class) *classView {
@@ -331,6 +380,7 @@ func (v *view) class(c *class) *classView {
 	set(featureClassMonth, recently(own.month, own.members))
 	set(featureClassWeek, recently(own.surge, own.members))
 	set(featureClassDay, recently(own.day, own.members))
+	c.view.week, c.view.day = ofEach(own.surge, own.members), ofEach(own.day, own.members)
 	set(featureClassSince, ago(v.at, own.swept))
 	set(featureClassMembers, log1p(own.members)/8)
 	set(featureClassSweeps, log1p(own.sweeps)/4)
@@ -346,7 +396,10 @@ func (v *view) class(c *class) *classView {
 func (v *view) look(l *Look, template penumbra.Value, c *class, s *setting) {
 	x := &l.Features
 	*x = v.base
-	copy(x[featureClassRate:], v.class(c).features[:])
+	class := v.class(c)
+	copy(x[featureClassRate:], class.features[:])
+	l.Recent = v.recent
+	l.Recent[RecentPeers], l.Recent[RecentPeersDay] = class.week, class.day
 	l.Tokens = v.code
 	l.Tokens[0], l.Tokens[1], l.Tokens[2] = c.hash, hashText(c.key.kind), hashText(lastToken(c.key.path))
 	declared := !template.IsNull() && template.Kind() != penumbra.UnknownKind
@@ -363,15 +416,16 @@ func (v *view) look(l *Look, template penumbra.Value, c *class, s *setting) {
 	last := min(1-1e-9, max(1e-9, 1-l.Survival[len(l.Survival)-1]))
 	x[featurePooled] = float32(math.Log(last/(1-last)) / 4)
 	if s != nil {
-		v.history(x, s)
-		v.value(x, c, s)
+		v.history(l, s)
+		v.value(l, c, s)
 		l.Tokens[5] = hashText(s.actual.Text())
-		v.siblings(x, c, s, l.Tokens[5])
+		v.siblings(l, c, s, l.Tokens[5])
 	}
 	v.form(x, c, l.Actual)
 }
 
-func (v *view) history(x *[NumFeatures]float32, s *setting) {
+func (v *view) history(l *Look, s *setting) {
+	x := &l.Features
 	x[featureAge] = ago(v.at, s.since)
 	x[featureSince] = x[featureAge]
 	h := s.history
@@ -379,6 +433,7 @@ func (v *view) history(x *[NumFeatures]float32, s *setting) {
 		return
 	}
 	a := h.recent.as(v.at)
+	l.Recent[RecentOwn], l.Recent[RecentOwnMonth] = min(most, a.week), min(most, a.month)
 	x[featureOwnCount] = log1p(float64(a.n))
 	x[featureOwnWeek] = log1p(float64(a.week))
 	x[featureOwnMonth] = log1p(float64(a.month))
@@ -401,7 +456,8 @@ func (v *view) history(x *[NumFeatures]float32, s *setting) {
 	x[featureResourceShare] = float32(min(1, float64(a.year)/(float64(v.own.year)+1e-3)))
 }
 
-func (v *view) value(x *[NumFeatures]float32, c *class, s *setting) {
+func (v *view) value(l *Look, c *class, s *setting) {
+	x := &l.Features
 	if c.latest.time != 0 {
 		switch s.actual {
 		case c.latest.value:
@@ -417,6 +473,7 @@ func (v *view) value(x *[NumFeatures]float32, c *class, s *setting) {
 			d := days(max(0, v.at-y.at))
 			x[featureValueShare] = float32(min(1, y.holders/(c.members+1)))
 			x[featureValueAge] = ago(v.at, y.since)
+			l.Recent[RecentLike] = ofEach(y.left*decay(d, waveLife), y.holders)
 			x[featureValueFled] = recently(y.left*decay(d, waveLife), y.holders)
 			x[featureValueFledSeason] = recently(y.lost*decay(d, ownLife), y.holders)
 			if y.holders > 1 {
@@ -428,10 +485,12 @@ func (v *view) value(x *[NumFeatures]float32, c *class, s *setting) {
 	}
 	if c.latest.time > max(since, s.since) && x[featureValueLatest] == 0 {
 		x[featureValueNewer] = ago(v.at, c.latest.time)
+		l.Recent[RecentNewer] = x[featureValueNewer]
 	}
 }
 
-func (v *view) siblings(x *[NumFeatures]float32, c *class, s *setting, value uint32) {
+func (v *view) siblings(l *Look, c *class, s *setting, value uint32) {
+	x := &l.Features
 	b := v.p.siblings[siblingKey{v.r.family, c.hash}]
 	if b == nil {
 		return
@@ -441,6 +500,7 @@ func (v *view) siblings(x *[NumFeatures]float32, c *class, s *setting, value uin
 		a := s.history.recent.as(v.at)
 		y.week, y.month, y.year = y.week-a.week, y.month-a.month, y.year-a.year
 	}
+	l.Recent[RecentSibling], l.Recent[RecentSiblingMonth] = max(0, min(most, y.week)), max(0, min(most, y.month))
 	x[featureSiblingWeek] = log1p(float64(y.week))
 	x[featureSiblingMonth] = log1p(float64(y.month))
 	x[featureSiblingYear] = log1p(float64(y.year))
@@ -448,6 +508,7 @@ func (v *view) siblings(x *[NumFeatures]float32, c *class, s *setting, value uin
 	if s.history == nil || s.history.recent.at < b.last {
 		if b.value != value {
 			x[featureSiblingAhead] = x[featureSiblingSince]
+			l.Recent[RecentAhead] = x[featureSiblingAhead]
 		}
 	}
 }
