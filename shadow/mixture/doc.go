@@ -1,0 +1,27 @@
+// Package mixture is the shadow that learns: five experts say how likely each
+// setting is to change, and what they say is joined by weights that follow how
+// well each of them does.
+//
+//   - counts: the pooled gamma-Poisson model, on which all others stand
+//   - logistic: dynamic logistic regression on its features
+//   - tempered: the same, slower to believe and quicker to forget, because what
+//     changes together counts as little more than once
+//   - excitation: a self-exciting process that adds where logistic multiplies
+//   - network: the recurrent network of package rnn
+//
+// They are joined on the scale of log odds, a logarithmic opinion pool, with
+// weights by the fixed-share rule (Herbster and Warmuth, "Tracking the Best
+// Expert", Machine Learning 32 (1998), 151-178). The loss of a logarithmic pool
+// is at most the weighted mean of its experts' losses, so the rule's bound
+// holds: the pool is never much worse than the best expert, also when the best
+// one changes. Weights are kept for the estate and for each type.
+//
+// The model asks itself: every day of the timeline it draws some resources,
+// notes what each expert says of their settings, and learns when the answer is
+// known, 1 hour to 30 days later. Settings that will hardly change are thinned
+// out and weighted. It costs no more for a large estate than for a small one.
+//
+// What is legitimate, what has departed and what is never learnt are the pooled
+// model's, see package shadow: the mixture decides how likely a normal change
+// is, and to what.
+package mixture

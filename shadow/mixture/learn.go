@@ -1,0 +1,256 @@
+package mixture
+
+import (
+	"math"
+	"time"
+
+	"github.com/penumbra-iac/penumbra/shadow"
+	"github.com/penumbra-iac/penumbra/shadow/excitation"
+	"github.com/penumbra-iac/penumbra/shadow/rnn"
+)
+
+const daySeconds = 86400
+
+// mostDays bounds how many days are caught up with after a silence.
+const mostDays = 400
+
+// advance asks and learns for each day that has begun until t.
+func (m *Model) advance(t time.Time) {
+	today := t.Unix() / daySeconds
+	switch {
+	case m.day == 0:
+		m.day = today + 1
+	case today-m.day > mostDays:
+		m.day = today - mostDays
+	}
+	for ; m.day <= today; m.day++ {
+		at := m.day * daySeconds
+		m.mature(at)
+		m.survey(time.Unix(at, 0).UTC())
+	}
+}
+
+// survey draws resources and asks about their settings.
+func (m *Model) survey(at time.Time) {
+	numbers := m.counts.Numbers()
+	if numbers == 0 {
+		return
+	}
+	c := cohort{at: at.Unix()}
+	// A resource is looked at about once a week where there are few of them.
+	draws, looks := max(1, numbers/7), 0
+	d := dice{seed: m.options.Seed, day: uint64(m.day)}
+	for n := 0; n < draws && looks < m.options.Looks; n++ {
+		m.view.looks = m.view.looks[:0]
+		m.counts.Survey(d.roll(), at, func(l *shadow.Look) { m.view.looks = append(m.view.looks, *l) })
+		looks += len(m.view.looks)
+		if len(m.view.looks) == 0 || !m.view.looks[0].Changes {
+			continue
+		}
+		m.view.ask(m)
+		for i := range m.view.looks {
+			m.keep(&c, &m.view.looks[i], &m.view.answers[i], &m.view.questions[i], &d)
+		}
+	}
+	if len(c.examples) > 0 {
+		m.cohorts = append(m.cohorts, c)
+	}
+}
+
+// Settings whose chance to change is below oftenKept are kept as examples with
+// a probability in proportion to it, at least leastKept, and weighted.
+const (
+	oftenKept = 0.05
+	leastKept = 0.05
+)
+
+func (m *Model) keep(c *cohort, l *shadow.Look, a *answer, q *rnn.Question, d *dice) {
+	kept := min(1, max(leastKept, (1-l.Survival[last])/oftenKept))
+	if d.roll() > kept || !l.Changes {
+		return
+	}
+	x := &example{
+		at: c.at, key: settingKey{l.Number, l.Path}, kind: l.Type, weight: float32(1 / kept), interval: int8(horizons),
+		features: l.Features, recent: l.Recent, survival: float32(l.Survival[last]), offset: a.offset, pooled: float32(a.raw),
+	}
+	for e := range experts {
+		x.said[e] = float32(a.each[e][last])
+	}
+	if !m.options.NoNetwork {
+		x.tape = m.recording(l.Number, q, x.weight)
+	}
+	x.earlier = m.asked[x.key]
+	if x.earlier != nil && c.at-x.earlier.at > seconds[last] {
+		x.earlier = nil
+	}
+	m.asked[x.key] = x
+	c.examples = append(c.examples, x)
+}
+
+// mature learns what is known by now.
+func (m *Model) mature(at int64) {
+	m.forget()
+	fresh := 0
+	for i := range m.cohorts {
+		c := &m.cohorts[i]
+		for c.stage < horizons && c.at+seconds[c.stage] <= at {
+			m.learnInterval(c)
+			if c.stage == last {
+				m.learnWeights(c)
+				fresh += m.learnNetwork(c)
+			}
+			c.stage++
+		}
+	}
+	for len(m.cohorts) > 0 && m.cohorts[0].stage == horizons {
+		for _, x := range m.cohorts[0].examples {
+			if m.asked[x.key] == x {
+				delete(m.asked, x.key)
+			}
+		}
+		m.cohorts = m.cohorts[1:]
+	}
+	m.updateNetwork(fresh)
+}
+
+func (m *Model) forget() {
+	keep := math.Exp2(-1.0 / plainLife)
+	quick := math.Exp2(-1.0 / temperedLife)
+	for k := range horizons {
+		m.plain[k].Forget(keep)
+		m.tempered[k].Forget(quick)
+	}
+	m.level.Forget(keep)
+}
+
+// learnInterval teaches the interval that the cohort has come through.
+func (m *Model) learnInterval(c *cohort) {
+	k := c.stage
+	for _, x := range c.examples {
+		if int(x.interval) < k {
+			continue
+		}
+		happened := int(x.interval) == k
+		w := float64(x.weight)
+		m.plain[k].Learn(float64(x.offset[k]), x.features[:], happened, w)
+		m.tempered[k].Learn(float64(x.offset[k]), x.features[:], happened, w*belief)
+		in := excitation.Of(float64(x.survival), &x.recent)
+		m.excited.Learn(k, &in, happened, w)
+	}
+}
+
+// mistrust is what a day's examples count in the weights and in the
+// recalibration: what changes together is one occasion. A judgement.
+const mistrust = 0.02
+
+// slowly is how far the weights follow their gradient: experts that err
+// differently are worth more together than the best alone, so that weights
+// should hardly move unless one is plainly wrong. A judgement.
+const slowly = 0.02
+
+// learnWeights moves the weights of the experts and the recalibration.
+func (m *Model) learnWeights(c *cohort) {
+	types := map[string]*[experts]float64{}
+	var all [experts]float64
+	var raw, level float64
+	for _, x := range c.examples {
+		happened := int(x.interval) < horizons
+		z, w := float64(x.pooled), float64(x.weight)*mistrust
+		g := types[x.kind]
+		if g == nil {
+			g = &[experts]float64{}
+			types[x.kind] = g
+		}
+		miss := probability(z)
+		if happened {
+			miss--
+		}
+		for e := range all {
+			d := w * slowly * miss * (float64(x.said[e]) - z)
+			all[e] += d
+			g[e] += d
+		}
+		raw += w * logLoss(z, happened)
+		level += w * logLoss(m.levelled(z), happened)
+		m.level.Learn(z, []float32{float32(z / 4)}, happened, w)
+		m.examples += float64(x.weight)
+	}
+	home := equal()
+	m.estate.update(&all, &home)
+	for kind, g := range types {
+		w := m.types[kind]
+		if w == nil {
+			w = new(weights)
+			*w = m.estate
+			m.types[kind] = w
+		}
+		w.update(g, &m.estate)
+	}
+	// The recalibrated pool and the raw one are two experts of their own.
+	a, b := (1-m.trust)*math.Exp(-raw), m.trust*math.Exp(-level)
+	if a+b > 0 {
+		m.trust = (1-2*giveBack)*b/(a+b) + giveBack
+	}
+}
+
+func (m *Model) weightsOf(kind string) *weights {
+	if w := m.types[kind]; w != nil {
+		return w
+	}
+	return &m.estate
+}
+
+func (m *Model) levelled(z float64) float64 { return m.level.LogOdds(z, []float32{float32(z / 4)}) }
+
+// recalibrated returns log odds that are right on average, as far as that was
+// shown to be better.
+func (m *Model) recalibrated(z float64) float64 { return z + m.trust*(m.levelled(z)-z) }
+
+// learnNetwork hands the cohort to the network's learner.
+func (m *Model) learnNetwork(c *cohort) int {
+	n := 0
+	for _, x := range c.examples {
+		if x.tape == nil {
+			continue
+		}
+		out := rnn.Outcome{Survived: horizons}
+		if int(x.interval) < horizons {
+			out = rnn.Outcome{Survived: int(x.interval), Happened: true}
+		}
+		if x.tape.Answer(0, out) == nil && m.learner.Add(x.tape) == nil {
+			n++
+		}
+		x.tape = nil
+	}
+	return n
+}
+
+// newest is how many days the network serves before it is taken over from its
+// learner.
+const newest = 7
+
+func (m *Model) updateNetwork(fresh int) {
+	for range (fresh + 15) / 16 {
+		if _, err := m.learner.Update(); err != nil {
+			break // it keeps what it had
+		}
+	}
+	if m.day%newest == 0 && !m.options.NoNetwork {
+		m.net = m.learner.Network()
+	}
+}
+
+// dice are pseudo-random numbers that depend on the seed and the day alone, so
+// that a model read back goes on as it would have: SplitMix64 (Steele, Lea and
+// Flood, OOPSLA 2014).
+type dice struct{ seed, day, n uint64 }
+
+func (d *dice) roll() float64 {
+	d.n++
+	x := d.seed*0x9e3779b97f4a7c15 ^ d.day*0xbf58476d1ce4e5b9 ^ d.n*0x94d049bb133111eb
+	for _, k := range [...]uint64{0xbf58476d1ce4e5b9, 0x94d049bb133111eb} {
+		x = (x ^ x>>30) * k
+	}
+	x ^= x >> 31
+	return float64(x>>11) / (1 << 53)
+}

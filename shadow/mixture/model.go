@@ -1,0 +1,186 @@
+package mixture
+
+import (
+	"time"
+
+	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/shadow"
+	"github.com/penumbra-iac/penumbra/shadow/excitation"
+	"github.com/penumbra-iac/penumbra/shadow/logistic"
+	"github.com/penumbra-iac/penumbra/shadow/rnn"
+)
+
+// Options are the choices of a mixture. The zero value is a good one.
+type Options struct {
+	Seed uint64 // of the draws and of the network's first weights
+	// Looks is about how many settings are looked at each day, 2000 if 0.
+	Looks int
+	// NoNetwork leaves the network out, to see what it is worth.
+	NoNetwork bool
+}
+
+// Model is the mixture.
+type Model struct {
+	options Options
+	counts  *shadow.Pooled
+	learnt
+	net     *rnn.Network
+	learner *rnn.Learner
+
+	memories map[uint32]*memory // by the resource's number
+	zero     []float32
+	scratch  rnn.Scratch
+
+	day     int64 // the next day to ask, in days since 1970
+	cohorts []cohort
+	asked   map[settingKey]*example // the latest of each setting
+	changes []shadow.Change         // that the observation being folded in brought
+	view    view
+}
+
+// learnt is what the experts know that is worth shipping to another estate.
+type learnt struct {
+	plain    [horizons]*logistic.Regression
+	tempered [horizons]*logistic.Regression
+	excited  *excitation.Model
+	estate   weights
+	types    map[string]*weights
+	level    *logistic.Regression // recalibration of the pool
+	trust    float64              // in the recalibration, by its losses
+	examples float64              // learnt, with their weights
+}
+
+// The deviations of the regressions' weights before anything is learnt, and how
+// much of an example the tempered one believes. The half-lives are in days. They
+// are judgement, looked at on two histories; see docs/model.md.
+const (
+	plainDeviation    = 0.1
+	temperedDeviation = 0.3
+	plainLife         = 730
+	temperedLife      = 365
+	belief            = 0.05
+)
+
+// The rate and the decay of the network's learner: slow, because what changes
+// together teaches little more than once. Looked at on two histories.
+const (
+	rate  = 5e-5
+	decay = 1
+)
+
+// New returns a mixture that has observed nothing.
+func New(o Options) *Model {
+	if o.Looks <= 0 {
+		o.Looks = 2000
+	}
+	m := &Model{options: o, memories: map[uint32]*memory{}, asked: map[settingKey]*example{}}
+	m.counts = shadow.NewPooled(shadow.Options{Changes: m.changed})
+	m.learnt = learnt{excited: excitation.New(), estate: equal(), types: map[string]*weights{}, level: logistic.New(1, 0.5), trust: 0.5}
+	for k := range m.plain {
+		m.plain[k] = logistic.New(shadow.NumFeatures, plainDeviation)
+		m.tempered[k] = logistic.New(shadow.NumFeatures, temperedDeviation)
+	}
+	net, err := rnn.New(shape(o.Seed))
+	if err != nil {
+		panic(err) // the shape is a constant
+	}
+	m.net = net
+	m.learner = rnn.NewLearner(net, rnn.LearnerOptions{Capacity: 32768, Seed: o.Seed, Rate: rate, Decay: decay})
+	m.zero = make([]float32, net.Config().Hidden)
+	return m
+}
+
+func shape(seed uint64) rnn.Config {
+	return rnn.Config{Dense: stepNumbers, Query: shadow.NumFeatures, Alternative: 0, Seed: seed}
+}
+
+// Observe folds an observation in.
+func (m *Model) Observe(o *penumbra.Observation) {
+	m.advance(o.Time)
+	m.changes = m.changes[:0]
+	m.counts.Observe(o)
+	number := m.counts.Number(o.Resource)
+	if number == 0 {
+		return
+	}
+	if len(m.changes) > 0 || o.Kind == penumbra.EventKind && o.Action != "create" || o.Kind == penumbra.MetricKind {
+		m.remember(o, number, m.changes)
+	}
+}
+
+// changed is told of each change before the counts know of it.
+func (m *Model) changed(c shadow.Change) {
+	m.changes = append(m.changes, c)
+	if c.Departure {
+		return
+	}
+	key := settingKey{m.counts.Number(c.Resource), c.Path}
+	for x := m.asked[key]; x != nil; x = x.earlier {
+		if x.interval == int8(horizons) {
+			x.interval = intervalOf(c.By.Time.Unix() - x.at)
+		}
+	}
+	delete(m.asked, key)
+}
+
+// Forecast returns, for the settings that Expect answers for and in their
+// order, the probability of leaving.
+func (m *Model) Forecast(r *penumbra.Resource, at time.Time) []penumbra.Forecast {
+	out := m.counts.Forecast(r, at)
+	i := 0
+	m.view.look(m, r, at)
+	for k := range m.view.looks {
+		l, a := &m.view.looks[k], &m.view.answers[k]
+		if l.Changes {
+			m.leave(&out[i].Leave, l, &a.pool)
+			if out[i].Leave[last] < 0.5 {
+				out[i].TimeToDrift = 0
+			}
+		}
+		i++
+	}
+	return out
+}
+
+// leave turns the log odds of a change into probabilities of leaving.
+func (m *Model) leave(out *[horizons]float64, l *shadow.Look, z *[horizons]float64) {
+	for k := range out {
+		out[k] = 1 - (1-probability(z[k]))*l.Stays[k]
+		if k > 0 {
+			out[k] = max(out[k], out[k-1])
+		}
+	}
+}
+
+// Expect returns the prediction sets of the pooled model.
+func (m *Model) Expect(r *penumbra.Resource, at time.Time, confidence float64) []penumbra.Expectation {
+	return m.counts.Expect(r, at, confidence)
+}
+
+// Experts names the experts, and the pool without the network.
+func (m *Model) Experts() []string {
+	return append(append([]string(nil), Experts[:]...), "without the network")
+}
+
+// Each visits what each expert says.
+func (m *Model) Each(r *penumbra.Resource, at time.Time, visit func(path string, leave [][horizons]float64)) {
+	m.view.look(m, r, at)
+	var out [experts + 1][horizons]float64
+	for i := range m.view.looks {
+		l, a := &m.view.looks[i], &m.view.answers[i]
+		for e := range experts {
+			m.leave(&out[e], l, &a.each[e])
+		}
+		m.leave(&out[experts], l, &a.without)
+		visit(l.Path, out[:])
+	}
+}
+
+// Weights returns those of the experts over the estate, in the order of
+// [Experts].
+func (m *Model) Weights() []float64 { return append([]float64(nil), m.estate[:]...) }
+
+// WeightsOf returns those of the experts for a type of resource.
+func (m *Model) WeightsOf(kind string) []float64 {
+	return append([]float64(nil), m.weightsOf(kind)[:]...)
+}
