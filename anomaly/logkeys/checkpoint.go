@@ -40,10 +40,11 @@ type stored[K Key] struct {
 }
 
 type storedNode struct {
-	_      struct{} `cbor:",toarray"`
-	Digest uint64
-	Order  int
-	Next   []follower
+	_       struct{} `cbor:",toarray"`
+	Digest  uint64
+	Order   int
+	Shorter uint64
+	Next    []follower
 }
 
 // MarshalBinary returns the whole state, the options included. The same state
@@ -184,7 +185,7 @@ func (m *Model[K]) restoreKeys(s *stored[K]) error {
 func (t *tree) stored() []storedNode {
 	out := make([]storedNode, 0, len(t.nodes))
 	for _, h := range slices.Sorted(maps.Keys(t.nodes)) {
-		out = append(out, storedNode{Digest: h, Order: t.nodes[h].order, Next: t.nodes[h].next})
+		out = append(out, storedNode{Digest: h, Order: t.nodes[h].order, Shorter: t.nodes[h].shorter, Next: t.nodes[h].next})
 	}
 	return out
 }
@@ -197,7 +198,7 @@ func (t *tree) restore(nodes []storedNode, valid func(symbol uint32) bool) error
 		if !slices.IsSortedFunc(x.Next, func(a, b follower) int { return cmp.Compare(a.Symbol, b.Symbol) }) {
 			return fmt.Errorf("context %x is not sorted", x.Digest)
 		}
-		n := &node{order: x.Order, next: x.Next}
+		n := &node{order: x.Order, shorter: x.Shorter, next: x.Next}
 		for i, f := range x.Next {
 			if f.Count == 0 || !valid(f.Symbol) || i > 0 && f.Symbol == x.Next[i-1].Symbol {
 				return fmt.Errorf("context %x has symbol %d %d times", x.Digest, f.Symbol, f.Count)

@@ -9,6 +9,9 @@ import (
 // bucketBits is the room for a bucket beside the key's number in a symbol.
 const bucketBits = 6
 
+// maxCount is the largest count that has a bucket.
+const maxCount = 1<<31 - 1
+
 // bucket is exact up to seven and has two for each doubling above, 63 at most.
 func bucket(count uint32) uint32 {
 	if count < 8 {
@@ -41,7 +44,7 @@ func (ts *tallies) add(key uint32) uint32 {
 	if !ok {
 		*ts = slices.Insert(*ts, i, tally{key: key})
 	}
-	if t := &(*ts)[i]; t.count < 1<<31 {
+	if t := &(*ts)[i]; t.count < maxCount {
 		t.count++
 	}
 	return (*ts)[i].count

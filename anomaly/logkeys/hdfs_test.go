@@ -102,17 +102,24 @@ func unseen[T comparable](train [][]uint32, of func([]uint32) []T) func([]uint32
 }
 
 // offTop is DeepLog's rule: a session is abnormal if one of its keys is not
-// among the g likeliest after the h keys before it.
-func offTop(m *Model[uint32], g int) func([]uint32) bool {
+// among the g likeliest after the h keys before it; with ends, neither may the
+// end be off.
+func offTop(m *Model[uint32], g int, ends bool) func([]uint32) bool {
 	return func(s []uint32) bool {
 		history := []uint32{begin}
+		var numbers []uint32
 		for _, k := range s {
-			n := m.numbers[k]
+			numbers = append(numbers, m.numbers[k])
+		}
+		if ends {
+			numbers = append(numbers, end)
+		}
+		for _, n := range numbers {
 			contexts := m.order.contexts(nil, history)
 			p := m.order.probability(contexts, n)
 			likelier := 0
-			for other := range uint32(len(m.keys)) {
-				if m.order.probability(contexts, other+1) > p {
+			for _, f := range m.order.nodes[contexts[0]].next {
+				if (ends || f.Symbol != end) && m.order.probability(contexts, f.Symbol) > p {
 					likelier++
 				}
 			}
@@ -172,11 +179,16 @@ func TestHDFS(t *testing.T) {
 			}
 			t.Logf("keys alone, p ≤ 0.01: %v", judge(test, abnormal, alone(m.view.Running, func(e evidence) float64 { return e.Running })))
 			t.Logf("counts alone, p ≤ 0.01: %v", judge(test, abnormal, alone(m.view.Counts, func(e evidence) float64 { return e.Counts })))
-			t.Logf("DeepLog's rule, g 9, h 10: %v", judge(test, abnormal, offTop(m, 9)))
-			t.Logf("DeepLog's rule, g 5, h 10: %v", judge(test, abnormal, offTop(m, 5)))
+			t.Logf("DeepLog's rule, g 9, h 10: %v", judge(test, abnormal, offTop(m, 9, false)))
+			t.Logf("DeepLog's rule with the end as a key: %v", judge(test, abnormal, offTop(m, 9, true)))
 			t.Logf("unseen key or pair: %v", judge(test, abnormal, unseen(train, func(s []uint32) [][2]uint32 { return pairs(s, false) })))
 			t.Logf("unseen key, pair or end: %v", judge(test, abnormal, unseen(train, func(s []uint32) [][2]uint32 { return pairs(s, true) })))
 			t.Logf("unseen counts: %v", judge(test, abnormal, unseen(train, func(s []uint32) []string { return []string{bag(s)} })))
+			before := judge(test, abnormal, func(s []uint32) bool {
+				x := m.Start()
+				return slices.ContainsFunc(s, func(k uint32) bool { return x.Next(k).P <= 0.01 })
+			})
+			t.Logf("found before the end: %d of %d, false alarms before the end: %d", before.found, before.abnormals, before.alarms)
 			var early, late, online int
 			for i, s := range test {
 				x := p(s) <= 0.01

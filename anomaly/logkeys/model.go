@@ -127,7 +127,7 @@ func push(history []uint32, symbol uint32, depth int) []uint32 {
 	return append(history, symbol)
 }
 
-func clamp(n int) uint32 { return uint32(min(n, 1<<31)) }
+func clamp(n int) uint32 { return uint32(min(n, maxCount)) }
 
 // intern returns the key's number, novel if there is no room for it.
 func (m *Model[K]) intern(k K) uint32 {

@@ -29,9 +29,10 @@ type tree struct {
 }
 
 type node struct {
-	order int
-	total uint64
-	next  []follower // sorted by symbol
+	order   int
+	shorter uint64 // digest of the context less its oldest symbol
+	total   uint64
+	next    []follower // sorted by symbol
 }
 
 type follower struct {
@@ -103,7 +104,7 @@ func (t *tree) learn(contexts []uint64, symbol uint32) {
 	for order := len(contexts) - 1; order >= 0; order-- {
 		n := t.nodes[contexts[order]]
 		if n == nil {
-			n = &node{order: order}
+			n = &node{order: order, shorter: contexts[max(0, order-1)]}
 			t.nodes[contexts[order]] = n
 		}
 		i, known := n.find(symbol)
@@ -140,25 +141,43 @@ func (t *tree) tell(order int, count uint32) {
 	}
 }
 
-// halve makes room: all counts are halved and what was counted once goes. Its
-// cost is spread over the learning that filled the tree.
+// halve makes room: all counts are halved and what was counted once goes, but a
+// shorter context keeps what a longer one still has. Its cost is spread over the
+// learning that filled the tree.
 func (t *tree) halve() {
 	clear(t.once)
 	clear(t.twice)
 	t.entries = 0
+	byOrder := make([][]uint64, t.depth+1)
 	for h, n := range t.nodes {
-		n.total = 0
-		n.next = slices.DeleteFunc(n.next, func(f follower) bool { return f.Count < 2 })
+		byOrder[n.order] = append(byOrder[n.order], h)
 		for i := range n.next {
 			n.next[i].Count /= 2
-			n.total += uint64(n.next[i].Count)
 		}
-		if len(n.next) == 0 {
-			delete(t.nodes, h)
-			continue
+	}
+	held := map[[2]uint64]uint32{} // by the longer contexts, of context and symbol
+	for order := t.depth; order >= 0; order-- {
+		longer := held
+		held = map[[2]uint64]uint32{}
+		for _, h := range byOrder[order] {
+			n := t.nodes[h]
+			n.total = 0
+			for i := range n.next {
+				f := &n.next[i]
+				f.Count = max(f.Count, longer[[2]uint64{h, uint64(f.Symbol)}])
+				n.total += uint64(f.Count)
+				if f.Count > 0 {
+					held[[2]uint64{n.shorter, uint64(f.Symbol)}]++
+				}
+			}
+			n.next = slices.DeleteFunc(n.next, func(f follower) bool { return f.Count == 0 })
+			if len(n.next) == 0 {
+				delete(t.nodes, h)
+				continue
+			}
+			n.next = slices.Clip(slices.Clone(n.next))
+			t.count(n)
 		}
-		n.next = slices.Clip(slices.Clone(n.next))
-		t.count(n)
 	}
 }
 
