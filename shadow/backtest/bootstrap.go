@@ -49,14 +49,14 @@ func newResampler(q *questions, o *Options) *resampler {
 	}
 	random := rand.New(rand.NewPCG(o.Seed, uint64(q.horizon)))
 	for range max(0, o.Bootstrap) {
-		r.byBlock = append(r.byBlock, draw(random, r.blocks))
-		r.byCommit = append(r.byCommit, draw(random, len(number)))
+		r.byBlock = append(r.byBlock, weights(random, r.blocks))
+		r.byCommit = append(r.byCommit, weights(random, len(number)))
 	}
 	return r
 }
 
-// draw returns how often each of n is drawn in n draws.
-func draw(random *rand.Rand, n int) []float64 {
+// weights returns how often each of n is drawn in n draws.
+func weights(random *rand.Rand, n int) []float64 {
 	w := make([]float64, n)
 	for range n {
 		w[random.IntN(n)]++

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
-	"github.com/penumbra-iac/penumbra/shadow"
 )
 
 // predictor is one of those whose answers are scored.
@@ -49,7 +48,7 @@ type cut struct {
 func predictors(entrants []Entrant) []predictor {
 	out := slices.Clone(naivePredictors[:])
 	for i, e := range entrants {
-		if x, ok := e.Model.(shadow.Ensemble); ok {
+		if x, ok := e.Model.(ensemble); ok {
 			for _, name := range x.Experts() {
 				out = append(out, predictor{name: e.Name + ": " + name, entrant: i, expert: true})
 			}
@@ -140,7 +139,7 @@ func (a *asker) ask(r *resource, at time.Time, rate []uint16) {
 }
 
 // askModel asks one model, whose experts' columns begin at next.
-func (a *asker) askModel(m shadow.Model, r *resource, at time.Time, next int) int {
+func (a *asker) askModel(m Model, r *resource, at time.Time, next int) int {
 	k := 0 // walks the asked settings beside the answers, both by path
 	asked := func(path string) bool {
 		for k < len(r.settings) && r.settings[k].path < path {
@@ -153,7 +152,7 @@ func (a *asker) askModel(m shadow.Model, r *resource, at time.Time, next int) in
 			a.answers[column][h] = append(a.answers[column][h], levelOfProbability(leave[horizon]))
 		}
 	}
-	if e, ok := m.(shadow.Ensemble); ok {
+	if e, ok := m.(ensemble); ok {
 		n := len(e.Experts())
 		e.Each(&r.noun, at, func(path string, leave [][len(penumbra.Horizons)]float64) {
 			if asked(path) {

@@ -17,8 +17,8 @@ var hits = [...]int{1, 5, 9}
 const asked = 32
 
 // Next is how well is said which settings of a resource change next. A commit
-// asks once of each resource in which it changes, adds or takes away settings,
-// and nothing of it is known then.
+// asks once of each resource in which settings take another value, and nothing
+// of it is known then. Settings that it adds or takes away are not counted.
 type Next struct {
 	Name  string `json:"name"`
 	Asked int    `json:"asked"`
@@ -83,6 +83,9 @@ func newNaiveFollowed(name string, byLast bool) *followed {
 }
 
 func (f *followed) ask(r *resource, moves []move, at time.Time) {
+	if !slices.ContainsFunc(moves, func(m move) bool { return m.left }) {
+		return
+	}
 	var ranked []shadow.Ranked
 	if f.successor != nil {
 		ranked = f.successor.Next(&r.noun, at, asked)
@@ -94,7 +97,7 @@ func (f *followed) ask(r *resource, moves []move, at time.Time) {
 	f.asked++
 	for _, m := range moves {
 		class := shadow.Mask(m.path)
-		if done[class] {
+		if !m.left || done[class] {
 			continue
 		}
 		done[class] = true
@@ -125,7 +128,9 @@ func (f *followed) note(r *resource, moves []move) {
 		return
 	}
 	for _, m := range moves {
-		f.news = append(f.news, touched{r.noun.Address, shadow.Mask(m.path)})
+		if m.left {
+			f.news = append(f.news, touched{r.noun.Address, shadow.Mask(m.path)})
+		}
 	}
 }
 

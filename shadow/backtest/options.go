@@ -15,8 +15,26 @@ import (
 // what they choose and by what comes next.
 type Entrant struct {
 	Name  string
-	Model shadow.Model
+	Model Model
 }
+
+// Model is the part of a [shadow.Model] that is judged.
+type Model interface {
+	Observe(o *penumbra.Observation)
+	Expect(r *penumbra.Resource, at time.Time, confidence float64) []penumbra.Expectation
+	Forecast(r *penumbra.Resource, at time.Time) []penumbra.Forecast
+}
+
+// ensemble is the part of a [shadow.Ensemble] that is judged.
+type ensemble interface {
+	Experts() []string
+	Each(r *penumbra.Resource, at time.Time, visit func(path string, leave [][len(penumbra.Horizons)]float64))
+}
+
+var (
+	_ Model    = shadow.Model(nil)
+	_ ensemble = shadow.Ensemble(nil)
+)
 
 // Options say what is asked and when. The zero value is the whole protocol on
 // the whole history, split by time.

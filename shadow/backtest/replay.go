@@ -69,22 +69,36 @@ func newReplay(o *Options, entrants []Entrant) *replay {
 	return p
 }
 
-// commits yields the observations of one time and source together.
+// commits yields the observations of one time and source together, sources in
+// the order in which they come first.
 func commits(observations iter.Seq[*penumbra.Observation]) iter.Seq[[]*penumbra.Observation] {
 	return func(yield func([]*penumbra.Observation) bool) {
-		var group []*penumbra.Observation
-		for o := range observations {
-			if len(group) > 0 && (!o.Time.Equal(group[0].Time) || o.Source != group[0].Source) {
-				if !yield(group) {
-					return
+		var instant []*penumbra.Observation
+		flush := func() bool {
+			for len(instant) > 0 {
+				source := instant[0].Source
+				var group, rest []*penumbra.Observation
+				for _, o := range instant {
+					if o.Source == source {
+						group = append(group, o)
+					} else {
+						rest = append(rest, o)
+					}
 				}
-				group = group[:0]
+				if !yield(group) {
+					return false
+				}
+				instant = rest
 			}
-			group = append(group, o)
+			return true
 		}
-		if len(group) > 0 {
-			yield(group)
+		for o := range observations {
+			if len(instant) > 0 && !o.Time.Equal(instant[0].Time) && !flush() {
+				return
+			}
+			instant = append(instant, o)
 		}
+		flush()
 	}
 }
 

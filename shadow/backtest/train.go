@@ -7,14 +7,13 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
-	"github.com/penumbra-iac/penumbra/shadow"
 )
 
 // Train lets a model learn another history before it is judged on one that
 // begins at the given time. The history is moved so that it ends a second
 // before, since time must not run backwards, and its resources end with it:
 // what was learnt of them stays, they themselves are not of the other estate.
-func Train(m shadow.Model, observations iter.Seq[*penumbra.Observation], before time.Time) {
+func Train(m Model, observations iter.Seq[*penumbra.Observation], before time.Time) {
 	var last time.Time
 	for o := range observations {
 		last = o.Time

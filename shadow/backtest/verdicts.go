@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
-	"github.com/penumbra-iac/penumbra/shadow"
 )
 
 // Verdicts is what verdicts on drift are given by.
@@ -96,7 +95,7 @@ func newWatched(o *Options, entrants []Entrant) []*watched {
 }
 
 // observe gives the verdict on a snapshot and lets the model learn.
-func (w *watched) observe(m shadow.Model, o *penumbra.Observation) {
+func (w *watched) observe(m Model, o *penumbra.Observation) {
 	r := w.resources[o.Resource]
 	if r == nil {
 		r = &tracked{Resource: penumbra.Resource{Address: o.Resource, Type: o.Type}, alert: map[string]time.Time{}, open: map[string]int{}}
