@@ -78,7 +78,7 @@ exact plan shown.`,
 	root.AddCommand(
 		a.initCommand(), a.serveCommand(), a.checkCommand(), a.statusCommand(), a.shadowCommand(), a.driftCommand(),
 		a.proposalsCommand(), a.approveCommand(), a.rejectCommand(), a.customizeCommand(), a.rollbackCommand(), a.runCommand(),
-		a.ingestCommand(), a.exportCommand(), a.demoCommand(),
+		a.ingestCommand(), a.exportCommand(), a.backtestCommand(), a.demoCommand(),
 	)
 	return root
 }

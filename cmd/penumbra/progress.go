@@ -45,6 +45,23 @@ func (a *app) reading(label string, r io.Reader, size int64) (io.Reader, func())
 	return proxied, end
 }
 
+// progressing returns what moves a bar to a share of the work, on a terminal,
+// and what ends it.
+func (a *app) progressing(label string) (func(share float64), func()) {
+	if !colour(a.err) || a.output != "human" {
+		return nil, func() {}
+	}
+	const whole = 1000
+	progress := mpb.New(mpb.WithOutput(a.err), mpb.WithRefreshRate(200*time.Millisecond), mpb.WithAutoRefresh())
+	bar := progress.AddBar(whole, mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Name(label+" "), decor.Percentage()),
+		mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_GO)))
+	return func(share float64) { bar.SetCurrent(int64(share * whole)) }, func() {
+		bar.SetTotal(-1, true)
+		progress.Wait()
+	}
+}
+
 // sizeOf returns the size of a regular file, 0 for anything else.
 func sizeOf(f *os.File) int64 {
 	info, err := f.Stat()

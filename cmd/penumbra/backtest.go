@@ -1,0 +1,305 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/drift"
+	"github.com/penumbra-iac/penumbra/shadow/backtest"
+	"github.com/penumbra-iac/penumbra/store/sqlite"
+	"github.com/penumbra-iac/penumbra/timeline"
+)
+
+// backtestFlags are what is asked of a backtest.
+type backtestFlags struct {
+	models, horizons, train []string
+	every, split, plot      string
+	store                   bool
+	options                 backtest.Options
+}
+
+func (a *app) backtestCommand() *cobra.Command {
+	var f backtestFlags
+	cmd := &cobra.Command{
+		Use:     "backtest [FILE...]",
+		GroupID: "data",
+		Short:   "Judge the models on a history, and say which is the one to use",
+		Long: `Replays a history, timelines as ` + "`penumbra export`" + ` writes them or what the
+store holds, into the models: at each cut every model is asked first and learns
+afterwards, beside naive predictors, so that nothing it says rests on what came
+later. The report says how well each ranks and how true its probabilities are,
+with intervals, and which model is the one to use on this history.
+
+Without a file the configured store is read; nothing is written to it.`,
+		Example: `  penumbra backtest                                  # on your own past
+  penumbra backtest history.jsonl.gz --plot report.svg
+  penumbra backtest --model pooled --every 1d --horizons 1d,7d history.jsonl
+  penumbra backtest --split family history.jsonl     # on resources not learnt from
+  penumbra backtest --train other.jsonl.gz mine.jsonl -o json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.outputs("human", "json"); err != nil {
+				return err
+			}
+			if len(f.train) > 0 && !cmd.Flags().Changed("warmup") {
+				f.options.Warmup = 0
+			}
+			return a.backtest(cmd.Context(), &f, args)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.store, "store", false, "read the configured store (without a file it is read anyway)")
+	flags.StringSliceVar(&f.models, "model", modelNames(), "the models to judge, the simplest first")
+	flags.StringVar(&f.every, "every", "", "time between cuts, such as 1d (default: 1d, 7d or 30d by the number of questions)")
+	flags.Float64Var(&f.options.Warmup, "warmup", 0.2, "share of the time span before the first cut")
+	flags.StringSliceVar(&f.horizons, "horizons", []string{"1d", "7d", "30d"}, "how far ahead is asked: 1h, 6h, 1d, 7d, 30d")
+	flags.StringVar(&f.split, "split", "time", "time, or family: score resources of whose family nothing was learnt before")
+	flags.StringArrayVar(&f.train, "train", nil, "a history of another estate to learn before; then --warmup is 0 unless given")
+	flags.Uint32Var(&f.options.Sample, "sample", 0, "ask about one resource in so many")
+	flags.Uint64Var(&f.options.Seed, "seed", 1, "seed of all that is drawn")
+	flags.IntVar(&f.options.Bootstrap, "bootstrap", 1000, "how often is resampled for an interval; 0 for none")
+	flags.Float64Var(&f.options.Alerts, "alerts", 30, "alerts a week")
+	flags.BoolVar(&f.options.NoValues, "no-values", false, "leave out prediction sets, next values and next changes")
+	flags.StringVar(&f.plot, "plot", "", "write a plot of reliability, and of precision and recall, to this SVG file")
+	complete := func(flag string, values ...string) {
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
+	complete("model", modelNames()...)
+	complete("split", "time", "family")
+	complete("horizons", penumbra.HorizonNames[:]...)
+	complete("every", "1d", "7d", "30d")
+	return cmd
+}
+
+// modelNames are those of the models, the default and simplest first.
+func modelNames() []string {
+	names := slices.Sorted(maps.Keys(models))
+	i := slices.Index(names, defaultModel)
+	return slices.Concat([]string{defaultModel}, names[:i], names[i+1:])
+}
+
+func (a *app) backtest(ctx context.Context, f *backtestFlags, files []string) error {
+	c, err := a.config()
+	if err != nil {
+		return err
+	}
+	entrants, err := f.read()
+	if err != nil {
+		return err
+	}
+	history, err := a.history(ctx, c, f.store || len(files) == 0, files)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(history, func(o *penumbra.Observation) bool { return o.Kind == penumbra.SnapshotKind }) {
+		th, err := c.thresholds()
+		if err != nil {
+			return err
+		}
+		judge, err := drift.NewJudge(th)
+		if err != nil {
+			return err
+		}
+		f.options.Verdicts = &backtest.Verdicts{Judge: judge, Fold: timeline.Fold, Confidence: c.Confidence}
+	}
+	if len(f.train) > 0 && len(history) > 0 {
+		other, err := a.history(ctx, c, false, f.train)
+		if err != nil {
+			return err
+		}
+		for _, e := range entrants {
+			backtest.Train(e.Model, slices.Values(other), history[0].Time)
+		}
+	}
+	progress, end := a.progressing("backtest")
+	f.options.Progress = progress
+	report, err := backtest.Run(ctx, slices.Values(history), entrants, f.options)
+	end()
+	if err != nil {
+		return err
+	}
+	if f.plot != "" {
+		if err := writePlot(f.plot, report); err != nil {
+			return err
+		}
+	}
+	if a.output == "json" {
+		return a.json(report)
+	}
+	return report.WriteText(a.out)
+}
+
+// read makes of the flags what the backtest takes.
+func (f *backtestFlags) read() ([]backtest.Entrant, error) {
+	invalid := func(what, remedy string) error {
+		return &penumbra.Error{Kind: penumbra.Invalid, What: what, Remedy: remedy}
+	}
+	o := &f.options
+	for _, name := range f.horizons {
+		i := slices.Index(penumbra.HorizonNames[:], name)
+		if i < 0 {
+			return nil, invalid(fmt.Sprintf("--horizons %q", name), "use "+strings.Join(penumbra.HorizonNames[:], ", "))
+		}
+		o.Horizons = append(o.Horizons, i)
+	}
+	slices.Sort(o.Horizons)
+	o.Horizons = slices.Compact(o.Horizons)
+	if f.every != "" {
+		every, err := parseSpan(f.every)
+		if err != nil || every <= 0 {
+			return nil, invalid(fmt.Sprintf("--every %q", f.every), "give a time such as 12h or 7d")
+		}
+		o.Every = every
+	}
+	if err := o.Split.UnmarshalText([]byte(f.split)); err != nil {
+		return nil, invalid("--split: "+err.Error(), "use time or family")
+	}
+	switch {
+	case o.Warmup < 0 || o.Warmup >= 1:
+		return nil, invalid(fmt.Sprintf("--warmup %v", o.Warmup), "give a share from 0 to below 1, such as 0.2")
+	case o.Bootstrap < 0:
+		return nil, invalid(fmt.Sprintf("--bootstrap %d", o.Bootstrap), "give a number of resamples, 0 for none")
+	case !(o.Alerts > 0):
+		return nil, invalid(fmt.Sprintf("--alerts %v", o.Alerts), "give a number above 0")
+	}
+	// To the backtest none is below 0, and 0 is what it thinks best.
+	if o.Warmup == 0 {
+		o.Warmup = -1
+	}
+	if o.Bootstrap == 0 {
+		o.Bootstrap = -1
+	}
+	var out []backtest.Entrant
+	for _, name := range f.models {
+		if models[name] == nil {
+			return nil, invalid(fmt.Sprintf("--model %q", name), "use "+strings.Join(modelNames(), ", "))
+		}
+		if slices.ContainsFunc(out, func(e backtest.Entrant) bool { return e.Name == name }) {
+			continue
+		}
+		out = append(out, backtest.Entrant{Name: name, Model: models[name]()})
+	}
+	return out, nil
+}
+
+// parseSpan reads a duration that may be in days.
+func parseSpan(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseFloat(days, 64)
+		return time.Duration(n * 24 * float64(time.Hour)), err
+	}
+	return time.ParseDuration(text)
+}
+
+// history reads timelines, and the store if asked to, as one history.
+func (a *app) history(ctx context.Context, c *config, store bool, files []string) ([]*penumbra.Observation, error) {
+	var all []penumbra.Observation
+	for _, name := range files {
+		read, err := a.readTimeline(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, read...)
+	}
+	if store {
+		s, err := sqlite.Open(filepath.Join(c.dataDir(), storeFile), sqlite.ReadOnly())
+		if penumbra.KindOf(err) == penumbra.NotFound {
+			return nil, &penumbra.Error{Kind: penumbra.NotFound, What: "there is no store in " + c.dataDir(), Remedy: "name a timeline file, or run `penumbra serve` or `penumbra ingest` first"}
+		}
+		if err != nil {
+			return nil, err
+		}
+		defer s.Close()
+		for o, err := range s.Observations(ctx, penumbra.ObservationQuery{}) {
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, o)
+		}
+	}
+	ordered := timeline.Order(all)
+	out := make([]*penumbra.Observation, len(ordered))
+	for i := range ordered {
+		out[i] = &ordered[i]
+	}
+	return out, nil
+}
+
+// readTimeline reads a file and tells of the lines that it could not read.
+func (a *app) readTimeline(name string) ([]penumbra.Observation, error) {
+	r := a.in
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, &penumbra.Error{Kind: penumbra.Missing, What: "read a timeline", Remedy: "check the file's name", Err: err}
+		}
+		defer file.Close()
+		read, end := a.reading(filepath.Base(name), file, sizeOf(file))
+		defer end()
+		r = read
+	}
+	var out []penumbra.Observation
+	var bad []*timeline.LineError
+	for d := timeline.NewDecoder(r, filepath.Base(name)); ; {
+		o, err := d.Next()
+		var line *timeline.LineError
+		switch {
+		case errors.Is(err, io.EOF):
+			a.tellBad(name, len(out)+len(bad), bad)
+			return out, nil
+		case errors.As(err, &line):
+			bad = append(bad, line)
+		case err != nil:
+			return nil, err
+		default:
+			out = append(out, o)
+		}
+	}
+}
+
+// shownBad is how many bad lines are told one by one.
+const shownBad = 10
+
+func (a *app) tellBad(name string, lines int, bad []*timeline.LineError) {
+	if len(bad) == 0 {
+		return
+	}
+	fmt.Fprintf(a.err, "%s: %d lines, %d left out\n", name, lines, len(bad))
+	for _, b := range bad[:min(len(bad), shownBad)] {
+		fmt.Fprintf(a.err, "  line %d: %s\n", b.Line, b.Reason)
+	}
+	if more := len(bad) - shownBad; more > 0 {
+		fmt.Fprintf(a.err, "  and %d more\n", more)
+	}
+}
+
+// writePlot writes the plot whole or not at all.
+func writePlot(name string, r *backtest.Report) error {
+	refused := func(err error) error {
+		return &penumbra.Error{Kind: penumbra.Refused, What: "write the plot", Remedy: "name a file that you may write", Err: err}
+	}
+	f, err := renameio.NewPendingFile(name, renameio.WithPermissions(0o644))
+	if err != nil {
+		return refused(err)
+	}
+	defer func() { _ = f.Cleanup() }()
+	if err := r.WriteSVG(f); err != nil {
+		return err
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return refused(err)
+	}
+	return nil
+}
