@@ -1,22 +1,19 @@
 package shadow
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/envelope"
 )
 
 const (
 	checkpointMagic   = "penumbra pooled\n"
 	checkpointVersion = 2
-	headerSize        = len(checkpointMagic) + 4 + 8
 )
 
 // WriteTo writes the whole state, see format.md. The same state gives the same
@@ -27,14 +24,8 @@ func (p *Pooled) WriteTo(w io.Writer) (int64, error) {
 	if c.err != nil {
 		return 0, fmt.Errorf("write checkpoint: %w", c.err)
 	}
-	var b bytes.Buffer
-	b.WriteString(checkpointMagic)
-	_ = binary.Write(&b, binary.LittleEndian, uint32(checkpointVersion)) // a Buffer never fails
-	_ = binary.Write(&b, binary.LittleEndian, uint64(len(c.data)))
-	b.Write(c.data)
-	sum := sha256.Sum256(b.Bytes())
-	b.Write(sum[:])
-	n, err := b.WriteTo(w)
+	size, err := w.Write(envelope.Seal(checkpointMagic, checkpointVersion, c.data))
+	n := int64(size)
 	if err != nil {
 		return n, fmt.Errorf("write checkpoint: %w", err)
 	}
@@ -51,7 +42,7 @@ func (p *Pooled) ReadFrom(r io.Reader) (int64, error) {
 	if err != nil {
 		return n, fmt.Errorf("read checkpoint: %w", err)
 	}
-	payload, err := checkEnvelope(data)
+	payload, err := envelope.Open(checkpointMagic, checkpointVersion, data)
 	if err != nil {
 		return n, damaged(err)
 	}
@@ -75,25 +66,6 @@ func damaged(err error) error {
 		Remedy: "remove it: the model is built again from the timeline",
 		Err:    err,
 	}
-}
-
-// checkEnvelope returns the payload.
-func checkEnvelope(data []byte) ([]byte, error) {
-	if len(data) < headerSize+sha256.Size || string(data[:len(checkpointMagic)]) != checkpointMagic {
-		return nil, fmt.Errorf("this is no checkpoint of the pooled model")
-	}
-	head := data[len(checkpointMagic):]
-	if v := binary.LittleEndian.Uint32(head); v != checkpointVersion {
-		return nil, fmt.Errorf("the checkpoint has version %d, this program knows %d", v, checkpointVersion)
-	}
-	body, sum := data[:len(data)-sha256.Size], data[len(data)-sha256.Size:]
-	if binary.LittleEndian.Uint64(head[4:]) != uint64(len(body)-headerSize) {
-		return nil, fmt.Errorf("the checkpoint is cut short")
-	}
-	if got := sha256.Sum256(body); !bytes.Equal(got[:], sum) {
-		return nil, fmt.Errorf("the checksum does not match")
-	}
-	return body[headerSize:], nil
 }
 
 // state describes everything, in an order that depends on nothing but the

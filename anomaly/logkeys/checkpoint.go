@@ -1,10 +1,7 @@
 package logkeys
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"maps"
 	"math"
@@ -13,17 +10,15 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/envelope"
 )
 
 const (
 	checkpointMagic   = "penumbra logkeys"
 	checkpointVersion = 1
-	headerSize        = len(checkpointMagic) + 4 + 8
 )
 
-// stored is a checkpoint's payload in CBOR (RFC 8949), behind the magic, the
-// version (4 bytes) and the payload's length (8 bytes, both little-endian), and
-// before the SHA-256 of all that.
+// stored is a checkpoint's payload in CBOR (RFC 8949).
 type stored[K Key] struct {
 	Of       string // the keys' type
 	Options  Options
@@ -62,12 +57,7 @@ func (m *Model[K]) MarshalBinary() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the log key model: %w", err)
 	}
-	data := append(make([]byte, 0, headerSize+len(payload)+sha256.Size), checkpointMagic...)
-	data = binary.LittleEndian.AppendUint32(data, checkpointVersion)
-	data = binary.LittleEndian.AppendUint64(data, uint64(len(payload)))
-	data = append(data, payload...)
-	sum := sha256.Sum256(data)
-	return append(data, sum[:]...), nil
+	return envelope.Seal(checkpointMagic, checkpointVersion, payload), nil
 }
 
 // UnmarshalBinary replaces everything, the options too, by what MarshalBinary
@@ -76,7 +66,7 @@ func (m *Model[K]) MarshalBinary() ([]byte, error) {
 // was, if the data is not a whole model of this type of keys and of a version
 // that it knows.
 func (m *Model[K]) UnmarshalBinary(data []byte) error {
-	payload, err := open(data)
+	payload, err := envelope.Open(checkpointMagic, checkpointVersion, data)
 	if err != nil {
 		return damaged(err)
 	}
@@ -100,25 +90,6 @@ func damaged(err error) error {
 func keyType[K Key]() string {
 	var k K
 	return fmt.Sprintf("%T", k)
-}
-
-// open returns the payload.
-func open(data []byte) ([]byte, error) {
-	if len(data) < headerSize+sha256.Size || string(data[:len(checkpointMagic)]) != checkpointMagic {
-		return nil, fmt.Errorf("this is no log key model")
-	}
-	head := data[len(checkpointMagic):]
-	if v := binary.LittleEndian.Uint32(head); v != checkpointVersion {
-		return nil, fmt.Errorf("it has version %d, this program knows %d", v, checkpointVersion)
-	}
-	body, sum := data[:len(data)-sha256.Size], data[len(data)-sha256.Size:]
-	if binary.LittleEndian.Uint64(head[4:]) != uint64(len(body)-headerSize) {
-		return nil, fmt.Errorf("it is cut short")
-	}
-	if got := sha256.Sum256(body); !bytes.Equal(got[:], sum) {
-		return nil, fmt.Errorf("the checksum does not match")
-	}
-	return body[headerSize:], nil
 }
 
 func decode[K Key](payload []byte) (*Model[K], error) {

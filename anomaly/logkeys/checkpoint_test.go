@@ -5,7 +5,10 @@ import (
 	"testing"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/envelope"
 )
+
+const headerSize = len(checkpointMagic) + envelope.Header
 
 // TestCheckpointGoesOn compares a model with its copy, then both after more.
 func TestCheckpointGoesOn(t *testing.T) {

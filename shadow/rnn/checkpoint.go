@@ -1,19 +1,16 @@
 package rnn
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"io"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/envelope"
 )
 
 const (
 	checkpointMagic   = "penumbra network"
 	checkpointVersion = 1
-	headerSize        = len(checkpointMagic) + 4 + 8
 )
 
 // shape is the first part of the payload.
@@ -59,13 +56,13 @@ func (n *Network) ReadFrom(r io.Reader) (int64, error) {
 	if err != nil {
 		return size, fmt.Errorf("read network: %w", err)
 	}
-	payload, err := open(data, checkpointMagic)
+	payload, err := envelope.Open(checkpointMagic, checkpointVersion, data)
 	var fresh Network
 	w := &wire{reading: true, data: payload, err: err}
 	w.network(&fresh)
 	w.check(w.err != nil || len(w.data) == 0, "%d bytes are left over", len(w.data))
 	if w.err != nil {
-		return size, damaged("read the network", "train it again with `penumbra train`, or go back to an earlier version", w.err)
+		return size, damaged("read the network", "train it again, or go back to an earlier version", w.err)
 	}
 	*n = fresh
 	return size, nil
@@ -104,36 +101,11 @@ func (w *wire) network(n *Network) {
 	w.floatsOf(n.params)
 }
 
-// seal writes the payload between header and checksum.
+// seal writes the payload in its envelope.
 func seal(out io.Writer, magic string, payload []byte) (int64, error) {
-	data := make([]byte, 0, headerSize+len(payload)+sha256.Size)
-	data = append(data, magic...)
-	data = binary.LittleEndian.AppendUint32(data, checkpointVersion)
-	data = binary.LittleEndian.AppendUint64(data, uint64(len(payload)))
-	data = append(data, payload...)
-	sum := sha256.Sum256(data)
-	n, err := out.Write(append(data, sum[:]...))
+	n, err := out.Write(envelope.Seal(magic, checkpointVersion, payload))
 	if err != nil {
 		return int64(n), fmt.Errorf("write checkpoint: %w", err)
 	}
 	return int64(n), nil
-}
-
-// open returns the payload.
-func open(data []byte, magic string) ([]byte, error) {
-	if len(data) < headerSize+sha256.Size || string(data[:len(magic)]) != magic {
-		return nil, fmt.Errorf("it does not begin with %q", magic)
-	}
-	head := data[len(magic):]
-	if v := binary.LittleEndian.Uint32(head); v != checkpointVersion {
-		return nil, fmt.Errorf("it has version %d, this program knows %d", v, checkpointVersion)
-	}
-	body, sum := data[:len(data)-sha256.Size], data[len(data)-sha256.Size:]
-	if binary.LittleEndian.Uint64(head[4:]) != uint64(len(body)-headerSize) {
-		return nil, fmt.Errorf("it is cut short")
-	}
-	if got := sha256.Sum256(body); !bytes.Equal(got[:], sum) {
-		return nil, fmt.Errorf("the checksum does not match")
-	}
-	return body[headerSize:], nil
 }

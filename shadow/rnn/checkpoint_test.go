@@ -13,7 +13,10 @@ import (
 	"testing/iotest"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/envelope"
 )
+
+const headerSize = len(checkpointMagic) + envelope.Header
 
 func written(t testing.TB, n *Network) []byte {
 	t.Helper()

@@ -5,6 +5,8 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+
+	"github.com/penumbra-iac/penumbra/internal/envelope"
 )
 
 const (
@@ -37,7 +39,7 @@ func (l *Learner) ReadFrom(r io.Reader) (int64, error) {
 	if err != nil {
 		return size, fmt.Errorf("read learner: %w", err)
 	}
-	payload, err := open(data, learnerMagic)
+	payload, err := envelope.Open(learnerMagic, checkpointVersion, data)
 	w := &wire{reading: true, data: payload, err: err}
 	n := &Network{}
 	w.network(n)
