@@ -86,7 +86,7 @@ func FuzzPayload(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	payload, err := open(good)
+	payload, err := envelope.Open(checkpointMagic, checkpointVersion, good)
 	if err != nil {
 		f.Fatal(err)
 	}
