@@ -13,7 +13,7 @@ import (
 
 const (
 	checkpointMagic   = "penumbra pooled\n"
-	checkpointVersion = 2
+	checkpointVersion = 3
 )
 
 // WriteTo writes the whole state, see format.md. The same state gives the same
@@ -126,6 +126,7 @@ func (c *codec) classes(s *state, shipped map[string]float64) []*class {
 		c.pool(&k.pool)
 		c.float(&k.away)
 		c.arrival(&k.arrival)
+		c.number(&k.turns)
 		for _, a := range [...]*arrived{&k.latest, &k.before, &k.gone} {
 			c.value(&a.value)
 			c.int(&a.time)
@@ -140,6 +141,8 @@ func (c *codec) classes(s *state, shipped map[string]float64) []*class {
 			c.float(&v.lost)
 			c.int(&v.at)
 			c.int(&v.since)
+			c.float(&v.births)
+			c.int(&v.born)
 		})
 		slice(c, &k.recent, func(m *moving) {
 			c.int(&m.time)
@@ -250,6 +253,7 @@ func (c *codec) setting(s *setting) {
 	c.int(&s.since)
 	c.int(&s.seen)
 	c.bool(&s.pending)
+	c.number(&s.mark)
 	optional(c, &s.history, c.history)
 }
 

@@ -120,8 +120,32 @@ const (
 	featureIsTrial
 	featureWeekend
 	featureMorning
+	featureMissed
+	featureBornShare
+	featureBornSince
+	featureBornLead
+	featureBehind
+	featureBehindNew
+	featureArrivalShare
 	NumFeatures
 )
+
+// NumOwnFeatures is the number of [OwnFeatures].
+const NumOwnFeatures = NumFeatures - 15
+
+// OwnFeatures are those of [FeatureNames] that differ between the settings of
+// one class at one time.
+var OwnFeatures = func() (out [NumOwnFeatures]int) {
+	n := 0
+	for i := range NumFeatures {
+		shared := i >= featureClassRate && i <= featureTokenMonth || i == featureEstateWeek || i == featureWeekend || i == featureMorning
+		if !shared {
+			out[n] = i
+			n++
+		}
+	}
+	return out
+}()
 
 // FeatureNames say what each feature of a look is.
 var FeatureNames = [NumFeatures]string{
@@ -185,6 +209,13 @@ var FeatureNames = [NumFeatures]string{
 	featureIsTrial:          "its address says development or test",
 	featureWeekend:          "it is a weekend",
 	featureMorning:          "it is before noon, UTC",
+	featureMissed:           "changes of its peers since its own last",
+	featureBornShare:        "share of the newest members that began with its value",
+	featureBornSince:        "days since a member began with its value",
+	featureBornLead:         "members began with another value since",
+	featureBehind:           "share of its peers with a greater value",
+	featureBehindNew:        "share of the newest values that are greater",
+	featureArrivalShare:     "share of the latest changes that went to its value",
 }
 
 // Visit calls visit for each setting that Forecast answers for, in its order.
@@ -361,11 +392,16 @@ type classView struct {
 	version   uint64
 	features  [featureTokenMonth + 1 - featureClassRate]float32
 	week, day float32
+	values    []newest // of each of the class's values
 }
+
+// newest is how many of the latest members began with a value, and how many of
+// the latest changes went to it.
+type newest struct{ births, arrivals float32 }
 
 func (v *view) class(c *class) *classView {
 	p := v.p
-	if c.view.at == v.at && c.view.version == p.version+1 {
+	if c.view.at == v.at && c.view.version == p.version+1 && len(c.view.values) == len(c.values) {
 		return &c.view
 	}
 	c.view.at, c.view.version = v.at, p.version+1
@@ -389,6 +425,12 @@ func (v *view) class(c *class) *classView {
 	set(featureTypeWeek, recently(kind.surge, kind.members))
 	set(featureTokenRate, rateOf(token.changes, token.exposure, mean))
 	set(featureTokenMonth, recently(token.month, token.members))
+	c.view.values = c.view.values[:0]
+	for i := range c.values {
+		y := &c.values[i]
+		d := days(max(0, v.at-y.at))
+		c.view.values = append(c.view.values, newest{float32(y.births * decay(d, bornLife)), float32(y.arrivals * decay(d, ownLife))})
+	}
 	return &c.view
 }
 
@@ -466,6 +508,8 @@ func (v *view) value(l *Look, c *class, s *setting) {
 			x[featureValueBefore] = 1
 		}
 	}
+	x[featureMissed] = log1p(float64(c.turns-s.mark)/(c.members+1)) / 2
+	v.newest(x, c, s)
 	var since int64
 	x[featureValueUnknown] = 1
 	for i := range c.values {
@@ -570,3 +614,77 @@ func looksLikeVersion(text string) bool {
 	}
 	return dots > 0 && digits > dots && dots < 5
 }
+
+// newest holds the value against those that members began with or went to of
+// late, and against greater ones.
+func (v *view) newest(x *[NumFeatures]float32, c *class, s *setting) {
+	var births, own, arrivals, ownArrivals, held, above, fresh, freshAbove float64
+	var ownBorn, born int64
+	for i := range c.values {
+		y, now := &c.values[i], &c.view.values[i]
+		births += float64(now.births)
+		arrivals += float64(now.arrivals)
+		born = max(born, y.born)
+		held += y.holders
+		fresh += float64(now.births + now.arrivals)
+		if y.value == s.actual {
+			own, ownBorn, ownArrivals = float64(now.births), y.born, float64(now.arrivals)
+			continue
+		}
+		if newer(y.value, s.actual) {
+			above += y.holders
+			freshAbove += float64(now.births + now.arrivals)
+		}
+	}
+	x[featureBornShare] = float32((own+0.05)/(births+0.1+0.05) - 0.5)
+	x[featureBornSince] = ago(v.at, ownBorn)
+	x[featureBornLead] = ago(v.at, born) - ago(v.at, ownBorn)
+	x[featureArrivalShare] = float32((ownArrivals+0.05)/(arrivals+0.15) - 0.5)
+	x[featureBehind] = float32(above / (held + 1))
+	x[featureBehindNew] = float32(freshAbove / (fresh + 1))
+}
+
+// newer reports whether a is greater than b: as numbers, or as versions.
+func newer(a, b penumbra.Value) bool {
+	if a.Kind() == penumbra.NumberKind && b.Kind() == penumbra.NumberKind {
+		x, _, _ := quantity(a)
+		y, _, _ := quantity(b)
+		return x > y
+	}
+	if a.Kind() != penumbra.StringKind || b.Kind() != penumbra.StringKind {
+		return false
+	}
+	return compareVersions(a.Text(), b.Text()) > 0
+}
+
+// compareVersions compares texts with numbers in them, number by number and
+// text by text; 0 if their texts differ.
+func compareVersions(a, b string) int {
+	i, j := 0, 0
+	for i < len(a) && j < len(b) {
+		if digit(a[i]) && digit(b[j]) {
+			x, y := 0, 0
+			for ; i < len(a) && digit(a[i]); i++ {
+				x = x*10 + int(a[i]-'0')
+			}
+			for ; j < len(b) && digit(b[j]); j++ {
+				y = y*10 + int(b[j]-'0')
+			}
+			if x != y {
+				if x > y {
+					return 1
+				}
+				return -1
+			}
+			continue
+		}
+		if a[i] != b[j] {
+			return 0
+		}
+		i++
+		j++
+	}
+	return (len(a) - i) - (len(b) - j)
+}
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }

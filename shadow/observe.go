@@ -131,7 +131,7 @@ func (p *Pooled) observeSnapshot(r *resource, o *penumbra.Observation) {
 			n.actual = n.class.shared(v)
 			if !known { // the first look; else it appeared, and that is a change
 				n.seen = t
-				n.class.hold(v, t)
+				n.class.bear(v, t)
 			} else {
 				n.actual, n.seen = penumbra.Null(), r.snapshot
 				moved = append(moved, move{nil, len(added), v})
@@ -197,7 +197,7 @@ func (p *Pooled) move(r *resource, s *setting, v penumbra.Value, consequence boo
 	case s.declared():
 		p.moveDeclared(r, s, v, firstSight, t)
 	case firstSight:
-		s.class.hold(v, t)
+		s.class.bear(v, t)
 	case consequence || s.accepts(v) || !s.template.IsNull() || p.holds(r, s, v, t):
 		p.changed(r, s, before, v, t)
 	default:
@@ -231,7 +231,7 @@ func (p *Pooled) moveDeclared(r *resource, s *setting, v penumbra.Value, firstSi
 	switch {
 	case s.template.Agrees(v):
 		if firstSight {
-			s.class.hold(v, t)
+			s.class.bear(v, t)
 		} else {
 			p.changed(r, s, s.actual, v, t)
 		}
@@ -343,6 +343,8 @@ func (p *Pooled) changed(r *resource, s *setting, from, to penumbra.Value, t int
 	p.count(r, c, false, t)
 	c.leave(from, t)
 	p.sibling(r, c).move(to, t)
+	c.turns++
+	s.mark = c.turns
 	h.count(t, p.current.ActorKind)
 	r.own.count(t)
 	r.burst = r.burst*decay(days(t-r.burstAt), waveLife) + 1
@@ -351,6 +353,7 @@ func (p *Pooled) changed(r *resource, s *setting, from, to penumbra.Value, t int
 
 func (p *Pooled) newSetting(r *resource, path string, t int64) setting {
 	s := setting{class: p.classOf(r.kind, path), path: p.intern(path), since: t}
+	s.mark = s.class.turns
 	p.join(r, s.class, 1, t)
 	return s
 }
@@ -447,7 +450,7 @@ func (p *Pooled) observeCode(o *penumbra.Observation) {
 			n := p.newSetting(r, x.Path, t)
 			n.actual, n.seen = n.class.shared(x.Value), t
 			if fresh {
-				n.class.hold(x.Value, t)
+				n.class.bear(x.Value, t)
 			} else {
 				n.class.arrive(x.Value, t)
 			}

@@ -13,6 +13,7 @@ const (
 	monthLife = 30  // of what was moving lately
 	waveLife  = 5   // of a wave that passes through the fleet
 	dayLife   = 1   // of what is moving now
+	bornLife  = 180 // of what members begin with
 	habitLife = 30  // of the hours at which a setting is away
 )
 
@@ -130,6 +131,7 @@ type class struct {
 	latest  arrived // the value last changed to
 	before  arrived // the same as of before the moment of latest
 	gone    arrived // the value last departed to
+	turns   uint32  // normal changes of members, ever
 }
 
 // arrived is the value that a member went to, and when.

@@ -49,9 +49,10 @@ type setting struct {
 	path     string
 	template penumbra.Value // null: undeclared
 	actual   penumbra.Value
-	since    int64 // Unix seconds of the first sight
-	seen     int64 // of the last snapshot, or change of the code, that had it; 0 if none
-	pending  bool  // the template moved and the actual value has not followed
+	since    int64  // Unix seconds of the first sight
+	seen     int64  // of the last snapshot, or change of the code, that had it; 0 if none
+	mark     uint32 // of the class's turns at its last change, or its first sight
+	pending  bool   // the template moved and the actual value has not followed
 }
 
 // declared reports whether the template asks for one definite value.

@@ -51,10 +51,12 @@ type tally struct {
 	left     float64 // normal changes away from it, decayed with waveLife
 	lost     float64 // the same, decayed with ownLife
 	at       int64
-	since    int64 // when it was first seen to be normal, 0 if never
+	since    int64   // when it was first seen to be normal, 0 if never
+	births   float64 // members that began with it, decayed with bornLife
+	born     int64   // when the last of them began
 }
 
-const maxTallies = 12
+const maxTallies = 32
 
 func (x *tally) advance(t int64) {
 	if t <= x.at {
@@ -66,6 +68,7 @@ func (x *tally) advance(t int64) {
 	x.escapes *= decay(d, waveLife)
 	x.left *= decay(d, waveLife)
 	x.lost *= decay(d, ownLife)
+	x.births *= decay(d, bornLife)
 	x.at = t
 }
 
@@ -115,6 +118,13 @@ func (c *class) hold(v penumbra.Value, t int64) *tally {
 		x.since = t
 	}
 	return x
+}
+
+// bear counts a new member that begins with v.
+func (c *class) bear(v penumbra.Value, t int64) {
+	x := c.hold(v, t)
+	x.births++
+	x.born = max(x.born, t)
 }
 
 func (c *class) release(v penumbra.Value) {

@@ -25,7 +25,9 @@ type example struct {
 	survival float32           // by the counts, of the last horizon
 	offset   [horizons]float32 // log odds of the counts, by interval
 	said     [experts]float32  // log odds of a change within the last horizon
-	pooled   float32           // of the pool
+	pooled   float32           // of the pool before its recalibration
+	pool     [horizons]float32 // of the pool after it, within each horizon
+	contrast contrast          // to its class
 	tape     *rnn.Tape         // the question with the steps before it
 }
 

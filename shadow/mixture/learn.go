@@ -49,6 +49,7 @@ func (m *Model) survey(at time.Time) {
 		}
 		m.view.ask(m)
 		for i := range m.view.looks {
+			m.center(&m.view.looks[i])
 			m.keep(&c, &m.view.looks[i], &m.view.answers[i], &m.view.questions[i], &d)
 		}
 	}
@@ -71,7 +72,10 @@ func (m *Model) keep(c *cohort, l *shadow.Look, a *answer, q *rnn.Question, d *d
 	}
 	x := &example{
 		at: c.at, key: settingKey{l.Number, l.Path}, kind: l.Type, weight: float32(1 / kept), interval: int8(horizons),
-		features: l.Features, recent: l.Recent, survival: float32(l.Survival[last]), offset: a.offset, pooled: float32(a.raw),
+		features: l.Features, recent: l.Recent, survival: float32(l.Survival[last]), offset: a.offset, pooled: float32(a.raw), contrast: a.contrast,
+	}
+	for k, z := range a.level {
+		x.pool[k] = float32(z)
 	}
 	for e := range experts {
 		x.said[e] = float32(a.each[e][last])
@@ -95,6 +99,10 @@ func (m *Model) mature(at int64) {
 		c := &m.cohorts[i]
 		for c.stage < horizons && c.at+seconds[c.stage] <= at {
 			m.learnInterval(c)
+			if c.stage == last {
+				m.trustContrast(c)
+			}
+			m.learnContrast(c, c.stage)
 			if c.stage == last {
 				m.learnWeights(c)
 				fresh += m.learnNetwork(c)
@@ -121,6 +129,10 @@ func (m *Model) forget() {
 		m.tempered[k].Forget(quick)
 	}
 	m.level.Forget(keep)
+	still := math.Exp2(-1.0 / contrastLife)
+	for k := range horizons {
+		m.contrasts[k].Forget(still)
+	}
 }
 
 // learnInterval teaches the interval that the cohort has come through.
@@ -187,10 +199,7 @@ func (m *Model) learnWeights(c *cohort) {
 		w.update(g, &m.estate)
 	}
 	// The recalibrated pool and the raw one are two experts of their own.
-	a, b := (1-m.trust)*math.Exp(-raw), m.trust*math.Exp(-level)
-	if a+b > 0 {
-		m.trust = (1-2*giveBack)*b/(a+b) + giveBack
-	}
+	m.trust = trusted(m.trust, raw, level)
 }
 
 func (m *Model) weightsOf(kind string) *weights {

@@ -40,14 +40,17 @@ type Model struct {
 
 // learnt is what the experts know that is worth shipping to another estate.
 type learnt struct {
-	plain    [horizons]*logistic.Regression
-	tempered [horizons]*logistic.Regression
-	excited  *excitation.Model
-	estate   weights
-	types    map[string]*weights
-	level    *logistic.Regression // recalibration of the pool
-	trust    float64              // in the recalibration, by its losses
-	examples float64              // learnt, with their weights
+	plain         [horizons]*logistic.Regression
+	tempered      [horizons]*logistic.Regression
+	excited       *excitation.Model
+	estate        weights
+	types         map[string]*weights
+	level         *logistic.Regression // recalibration of the pool
+	trust         float64              // in the recalibration, by its losses
+	contrasts     [horizons]*logistic.Regression
+	contrastTrust float64
+	centers       map[uint32]*center // by the class's hash
+	examples      float64            // learnt, with their weights
 }
 
 // The deviations of the regressions' weights before anything is learnt, and how
@@ -76,6 +79,7 @@ func New(o Options) *Model {
 	m := &Model{options: o, memories: map[uint32]*memory{}, asked: map[settingKey]*example{}}
 	m.counts = shadow.NewPooled(shadow.Options{Changes: m.changed})
 	m.learnt = learnt{excited: excitation.New(), estate: equal(), types: map[string]*weights{}, level: logistic.New(1, 0.5), trust: 0.5}
+	m.contrasts, m.contrastTrust, m.centers = newContrasts(), 0.5, map[uint32]*center{}
 	for k := range m.plain {
 		m.plain[k] = logistic.New(shadow.NumFeatures, plainDeviation)
 		m.tempered[k] = logistic.New(shadow.NumFeatures, temperedDeviation)
@@ -157,21 +161,23 @@ func (m *Model) Expect(r *penumbra.Resource, at time.Time, confidence float64) [
 	return m.counts.Expect(r, at, confidence)
 }
 
-// Experts names the experts, and the pool without the network.
+// Experts names the experts, the pool without the network, and the one without
+// contrasts.
 func (m *Model) Experts() []string {
-	return append(append([]string(nil), Experts[:]...), "without the network")
+	return append(append([]string(nil), Experts[:]...), "without the network", "without contrasts")
 }
 
 // Each visits what each expert says.
 func (m *Model) Each(r *penumbra.Resource, at time.Time, visit func(path string, leave [][horizons]float64)) {
 	m.view.look(m, r, at)
-	var out [experts + 1][horizons]float64
+	var out [experts + 2][horizons]float64
 	for i := range m.view.looks {
 		l, a := &m.view.looks[i], &m.view.answers[i]
 		for e := range experts {
 			m.leave(&out[e], l, &a.each[e])
 		}
 		m.leave(&out[experts], l, &a.without)
+		m.leave(&out[experts+1], l, &a.level)
 		visit(l.Path, out[:])
 	}
 }

@@ -21,11 +21,13 @@ type view struct {
 // answer is what is said of one setting, as log odds of a change within each
 // horizon.
 type answer struct {
-	offset  [horizons]float32 // of the counts, by interval
-	each    [experts][horizons]float64
-	raw     float64 // of the pool before its recalibration, within the last horizon
-	pool    [horizons]float64
-	without [horizons]float64 // the pool that lacks the network
+	offset   [horizons]float32 // of the counts, by interval
+	each     [experts][horizons]float64
+	raw      float64 // of the pool before its recalibration, within the last horizon
+	pool     [horizons]float64
+	without  [horizons]float64 // the pool that lacks the network
+	level    [horizons]float64 // the pool before the contrasts
+	contrast contrast
 }
 
 // look visits a resource and asks every expert about all its settings.
@@ -62,6 +64,7 @@ func (v *view) ask(m *Model) {
 			}
 			a.each[network] = h.within()
 		}
+		a.contrast = m.centers[v.looks[i].Tokens[0]].from(&v.looks[i].Features)
 		v.join(m, w, a)
 	}
 }
@@ -91,8 +94,9 @@ func (v *view) join(m *Model, w *weights, a *answer) {
 			o[e] = a.each[e][k]
 		}
 		z := w.join(&o)
-		a.pool[k] = m.recalibrated(z)
-		a.without[k] = m.recalibrated(w.without(network, &o))
+		a.level[k] = m.recalibrated(z)
+		a.pool[k] = m.contrasted(k, a.level[k], &a.contrast)
+		a.without[k] = m.contrasted(k, m.recalibrated(w.without(network, &o)), &a.contrast)
 		if k == last {
 			a.raw = z
 		}
