@@ -20,11 +20,21 @@ type Change struct {
 
 // notify tells whoever listens of a change.
 func (p *Pooled) notify(s *setting, from, to penumbra.Value, departure bool) {
-	if p.listen == nil {
-		return
+	if p.listen != nil {
+		p.listen(p.change(s, from, to, departure))
 	}
-	p.listen(Change{
+}
+
+// moved tells whoever listens of a step that is no change to learn from.
+func (p *Pooled) moved(s *setting, from, to penumbra.Value) {
+	if p.moves != nil {
+		p.moves(p.change(s, from, to, false))
+	}
+}
+
+func (p *Pooled) change(s *setting, from, to penumbra.Value, departure bool) Change {
+	return Change{
 		Resource: p.current.Resource, Type: s.class.key.kind, Path: s.path, Class: s.class.key.path,
 		From: from, To: to, Departure: departure, By: p.current,
-	})
+	}
 }

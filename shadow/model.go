@@ -38,6 +38,12 @@ type Options struct {
 	// Changes, if not nil, is told of every change as it is learnt, before the
 	// model's own counts know of it.
 	Changes func(Change)
+	// Moves, if not nil, is told, in the same manner, of what Changes is not told
+	// of because it is no change to learn from: a setting that the code adds to a
+	// known resource or takes away, where nothing but the code is known, and in an
+	// excursion the going on to another value and the return. Both together are
+	// told of every step of a value.
+	Moves func(Change)
 }
 
 // Pooled is the pooled gamma-Poisson and Dirichlet model.
@@ -45,6 +51,7 @@ type Pooled struct {
 	prior     Prior
 	reference float64
 	listen    func(Change)
+	moves     func(Change)
 	current   *penumbra.Observation // the one being folded in
 	state
 }
@@ -68,7 +75,7 @@ type state struct {
 
 // NewPooled returns a model that has observed nothing.
 func NewPooled(opts Options) *Pooled {
-	p := &Pooled{prior: DefaultPrior(), reference: opts.Reference, listen: opts.Changes, state: newState()}
+	p := &Pooled{prior: DefaultPrior(), reference: opts.Reference, listen: opts.Changes, moves: opts.Moves, state: newState()}
 	if opts.Prior != nil {
 		p.prior = *opts.Prior
 	}

@@ -216,8 +216,10 @@ func (p *Pooled) moveAway(r *resource, s *setting, v penumbra.Value, consequence
 	case back:
 		p.returned(r, s, v, t)
 	case s.accepts(v):
+		p.moved(s, x.value, v)
 		p.endExcursion(s)
 	default:
+		p.moved(s, x.value, v)
 		x.value = v
 		if len(x.visits) < maxVisits {
 			x.visits = append(x.visits, visit{v, t})
@@ -292,6 +294,7 @@ func (p *Pooled) depart(r *resource, s *setting, v penumbra.Value, after, t int6
 // returned closes an excursion that came back to the template, to v.
 func (p *Pooled) returned(r *resource, s *setting, v penumbra.Value, t int64) {
 	x := s.away()
+	p.moved(s, x.value, v)
 	if r.byAutomation(s, x, t) {
 		end := t
 		if _, when := r.touched(s.path, s.seen, t); when != 0 {
@@ -452,10 +455,12 @@ func (p *Pooled) observeCode(o *penumbra.Observation) {
 			if fresh {
 				n.class.bear(x.Value, t)
 			} else {
+				p.moved(&n, penumbra.Null(), x.Value)
 				n.class.arrive(x.Value, t)
 			}
 			added = append(added, n)
 		case x == nil || x.Value.IsNull():
+			p.moved(s, s.actual, penumbra.Null())
 			s.class.release(s.actual)
 			s.actual = penumbra.Null()
 			gone = true

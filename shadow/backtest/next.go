@@ -42,9 +42,10 @@ type followed struct {
 	name      string
 	successor shadow.Successor
 	guess     func(r *resource) []shadow.Ranked // a naive one's
-	counts    map[penumbra.Address]map[string]float64
+	naive     naiveRule
+	counts    map[penumbra.Address]map[string]float64 // a naive one's, of the resource
+	types     map[string]map[string]float64           // and of its type
 	news      []touched
-	byLast    bool // the naive one ranks by what changed last, else by how often
 
 	learnt          int // commits
 	asked, settings int
@@ -54,11 +55,26 @@ type followed struct {
 
 type touched struct {
 	resource penumbra.Address
+	kind     string
 	class    string
 }
 
+// naiveRule is how a naive predictor ranks.
+type naiveRule uint8
+
+const (
+	byLast         naiveRule = iota // what changed last, first
+	byCount                         // what changed most often
+	byInterpolated                  // the same, with the counts of the type
+)
+
+var naiveNames = [...]string{byLast: "the last again", byCount: "own counts", byInterpolated: "interpolated counts"}
+
 func newFollowed(entrants []Entrant) []*followed {
-	out := []*followed{newNaiveFollowed("the last again", true), newNaiveFollowed("own counts", false)}
+	var out []*followed
+	for rule := range naiveNames {
+		out = append(out, newNaiveFollowed(naiveRule(rule)))
+	}
 	for _, e := range entrants {
 		if s, ok := e.Model.(shadow.Successor); ok {
 			out = append(out, &followed{name: e.Name, successor: s})
@@ -67,19 +83,45 @@ func newFollowed(entrants []Entrant) []*followed {
 	return out
 }
 
-func newNaiveFollowed(name string, byLast bool) *followed {
-	f := &followed{name: name, byLast: byLast, counts: map[penumbra.Address]map[string]float64{}}
-	f.guess = func(r *resource) []shadow.Ranked {
-		var out []shadow.Ranked
-		for class, n := range f.counts[r.noun.Address] {
-			out = append(out, shadow.Ranked{Class: class, Probability: n})
+func newNaiveFollowed(rule naiveRule) *followed {
+	f := &followed{name: naiveNames[rule], naive: rule, counts: map[penumbra.Address]map[string]float64{}}
+	f.guess = func(r *resource) []shadow.Ranked { return rankedBy(f.counts[r.noun.Address]) }
+	if rule == byInterpolated {
+		f.types = map[string]map[string]float64{}
+		f.guess = func(r *resource) []shadow.Ranked {
+			return rankedBy(interpolate(f.counts[r.noun.Address], f.types[r.noun.Type]))
 		}
-		slices.SortFunc(out, func(a, b shadow.Ranked) int {
-			return cmp.Or(cmp.Compare(b.Probability, a.Probability), cmp.Compare(a.Class, b.Class))
-		})
-		return out[:min(len(out), asked)]
 	}
 	return f
+}
+
+func rankedBy(counts map[string]float64) []shadow.Ranked {
+	out := make([]shadow.Ranked, 0, len(counts))
+	for class, n := range counts {
+		out = append(out, shadow.Ranked{Class: class, Probability: n})
+	}
+	slices.SortFunc(out, func(a, b shadow.Ranked) int {
+		return cmp.Or(cmp.Compare(b.Probability, a.Probability), cmp.Compare(a.Class, b.Class))
+	})
+	return out[:min(len(out), asked)]
+}
+
+// interpolate mixes a resource's counts with those of its type, which count as
+// one change of the resource (Witten and Bell's estimate with one type of
+// event; Jelinek and Mercer 1980).
+func interpolate(own, kind map[string]float64) map[string]float64 {
+	out := make(map[string]float64, len(kind))
+	all, of := 0.0, 0.0
+	for _, n := range kind {
+		all += n
+	}
+	for _, n := range own {
+		of += n
+	}
+	for class, n := range kind { // has all that own has
+		out[class] = (own[class] + n/all) / (of + 1)
+	}
+	return out
 }
 
 func (f *followed) ask(r *resource, moves []move, at time.Time) {
@@ -129,7 +171,7 @@ func (f *followed) note(r *resource, moves []move) {
 	}
 	for _, m := range moves {
 		if m.left {
-			f.news = append(f.news, touched{r.noun.Address, shadow.Mask(m.path)})
+			f.news = append(f.news, touched{r.noun.Address, r.noun.Type, shadow.Mask(m.path)})
 		}
 	}
 }
@@ -143,7 +185,13 @@ func (f *followed) learn() {
 			c = map[string]float64{}
 			f.counts[n.resource] = c
 		}
-		if f.byLast { // what changed now comes before all that changed earlier
+		if f.types != nil {
+			if f.types[n.kind] == nil {
+				f.types[n.kind] = map[string]float64{}
+			}
+			f.types[n.kind][n.class]++
+		}
+		if f.naive == byLast { // what changed now comes before all that changed earlier
 			c[n.class] = float64(f.learnt)
 		} else {
 			c[n.class]++
