@@ -388,6 +388,36 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestConfiguration holds that the user's own settings of git change nothing.
+func TestConfiguration(t *testing.T) {
+	f := newFixture(t)
+	f.write("a.tf", `resource "t" "n" { v = "é" }`).commit("Jö <jo@example.com>", "Bégin")
+	f.git("checkout", "--quiet", "-b", "side")
+	f.git("mv", "a.tf", "b.tf")
+	f.commit(ada, "Move")
+	f.git("checkout", "--quiet", "main")
+	f.write("c.tf", `resource "t" "c" {}`).commit(ada, "Other")
+	f.git("merge", "--quiet", "--no-ff", "-m", "Merge", "side")
+	before, _ := mine(t, f.dir, Options{})
+	if len(before) != 2 || before[0].Actor != "Jö" || before[0].Message != "Bégin" {
+		t.Errorf("%+v", before)
+	}
+	for _, x := range []string{
+		"log.showSignature true", "log.showRoot false", "log.follow true", "log.diffMerges combined", "diff.renames copies", "i18n.logOutputEncoding latin1",
+		"core.quotePath true", "diff.external /bin/false", "core.pager /bin/false", "color.ui always", "diff.noPrefix true", "core.abbrev 5",
+		"format.pretty oneline", "log.decorate full", "diff.algorithm patience", "core.fsmonitor /bin/false", "log.date relative",
+	} {
+		name, value, _ := strings.Cut(x, " ")
+		f.git("config", name, value)
+	}
+	t.Setenv("GIT_DIR", t.TempDir())
+	t.Setenv("GIT_LITERAL_PATHSPECS", "1")
+	after, _ := mine(t, f.dir, Options{Paths: []string{"a.tf", "b.tf", "c.tf"}})
+	if diff := cmp.Diff(lines(t, before), lines(t, after)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestDamaged has a file's content lost: it is listed, and nothing else stops.
 func TestDamaged(t *testing.T) {
 	t.Parallel()

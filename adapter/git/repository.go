@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -356,11 +357,19 @@ func (r *repository) within(name string) bool {
 
 // command returns git with what makes it read only and the same everywhere.
 func (r *repository) command(ctx context.Context, args ...string) *exec.Cmd {
-	args = append([]string{"-C", r.dir, "--no-pager", "-c", "log.showSignature=false", "-c", "log.showRoot=true", "-c", "core.fsmonitor=false"}, args...)
-	cmd := exec.CommandContext(ctx, r.binary, args...)
+	all := []string{"-C", r.dir, "--no-pager"}
+	for _, setting := range [...]string{
+		"log.showSignature=false", "log.showRoot=true", "log.follow=false", "log.diffMerges=separate",
+		"core.fsmonitor=false", "i18n.logOutputEncoding=UTF-8",
+	} {
+		all = append(all, "-c", setting)
+	}
+	cmd := exec.CommandContext(ctx, r.binary, append(all, args...)...)
 	for _, x := range os.Environ() {
-		// A hook's variables name another repository than the one in dir.
-		if name, _, _ := strings.Cut(x, "="); !strings.HasPrefix(name, "GIT_") || strings.HasPrefix(name, "GIT_CONFIG_") {
+		// A hook's variables name another repository than the one in dir, and
+		// others change what a path means.
+		name, _, _ := strings.Cut(x, "=")
+		if !strings.HasPrefix(name, "GIT_") || strings.HasPrefix(name, "GIT_CONFIG_") || slices.Contains(keptVariables[:], name) {
 			cmd.Env = append(cmd.Env, x)
 		}
 	}
@@ -368,6 +377,9 @@ func (r *repository) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd.Stderr = &bytes.Buffer{}
 	return cmd
 }
+
+// keptVariables say where git itself is and where it may look.
+var keptVariables = [...]string{"GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM"}
 
 // commandError is git that ended with an error.
 type commandError struct{ said string }
