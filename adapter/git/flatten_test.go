@@ -238,6 +238,7 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
+	definition := "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: xs.example.com}\n"
 	large := "apiVersion: v1\nkind: X\nmetadata: {name: a}\nspec:\n"
 	for i := range maxSettings + 1 {
 		large += fmt.Sprintf("  a%d: 1\n", i)
@@ -253,6 +254,7 @@ func TestKinds(t *testing.T) {
 		"d2.yaml":              {"apiVersion: v1\nkind: X\nmetadata: {name: \"{{ .Name }}\"}\n", Templated},
 		"e.yaml":               {"a: [\n", Unparsed},
 		"f.yaml":               {large, TooLarge},
+		"f2.yaml":              {definition, 0},
 		"g.tf":                 {strings.Repeat("a = (", 2000), TooLarge},
 		"h.tf":                 {"a =", Unparsed},
 		"group_vars/vault.yml": {"$ANSIBLE_VAULT;1.1;AES256\n6162\n", Encrypted},
@@ -261,6 +263,11 @@ func TestKinds(t *testing.T) {
 		if reason != c.want || len(found) > 0 {
 			t.Errorf("%s: %v %s, %d found", name, reason, detail, len(found))
 		}
+	}
+	// Of a file of several objects only those that are too large are left out.
+	found, reason, _ := parser{testKey}.file("f.yaml", blob{content: []byte(large + "---\napiVersion: v1\nkind: X\nmetadata: {name: b}\n")})
+	if len(found) != 1 || reason != TooLarge {
+		t.Errorf("%d found, %v", len(found), reason)
 	}
 	for _, name := range []string{".terraform/modules/x/main.tf", "a/.terraform/b.yaml", "node_modules/x/a.yml", "a.json", ".terraform.lock.hcl", "a.tf.json"} {
 		if kindOf(name) != otherFile {
@@ -278,6 +285,8 @@ func TestSecrets(t *testing.T) {
 		"main.tf": {
 			`resource "x" "a" { password = "%s" }`,
 			`resource "x" "a" { adminPassword = "%s" }`,
+			`resource "x" "a" { DBPassword = "%s" }`,
+			`resource "x" "a" { DB_PASSWORD = "%s" }`,
 			`resource "x" "a" { password = "${var.prefix}%s" }`,
 			`resource "x" "a" { password = coalesce(var.given, "%s") }`,
 			`resource "x" "a" { url = "postgres://user:%s@host/db" }`,

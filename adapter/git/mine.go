@@ -20,7 +20,8 @@
 //	                    name (Ansible variables and inventories, Helm values and
 //	                    charts, Compose): folder|file, of the type yaml:<kind>
 //
-// Other YAML is left out: nothing says what its parts are.
+// Other YAML is left out, as nothing says what its parts are, and so are
+// definitions of custom resources, which are schemas.
 //
 // # Guarantees
 //
@@ -189,7 +190,9 @@ func (m *miner) commit(c *commit, read func() (blob, error)) error {
 		if reason != 0 {
 			m.report.leave(ch.path, LeftOut{Commit: c.short(), Reason: reason, Detail: detail})
 		}
-		if reason == 0 || reason == Templated && found != nil || reason == Unrecognized {
+		// What is not known stays as it was; of a file that is known in part, the
+		// rest is left out.
+		if reason == 0 || reason == Unrecognized || found != nil {
 			m.replace(ch.path, found, touched)
 		}
 	}
@@ -325,8 +328,8 @@ func difference(a, b penumbra.Settings) penumbra.Settings {
 // parser reads files into resources.
 type parser struct{ key penumbra.Key }
 
-// file returns the resources that a file declares, or why they are not known. A
-// file of which only parts hold templates has both.
+// file returns the resources that a file declares, or why they are not known;
+// both for a file of which a part is left out.
 func (p parser) file(name string, b blob) (found []*resource, reason Reason, detail string) {
 	switch {
 	case b.absent:

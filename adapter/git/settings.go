@@ -33,9 +33,9 @@ type leaves struct {
 }
 
 const (
-	// maxSettings bounds the settings of a resource. What has more is a schema
-	// or a generated document, of which no single setting is anybody's doing.
-	maxSettings = 4000
+	// maxSettings bounds the settings of a resource. What has more is a
+	// generated document, of which no single setting is anybody's doing.
+	maxSettings = 1000
 	// maxDepth bounds how deep a setting may be nested.
 	maxDepth = 64
 	// maxText is the length, in bytes, from which a text is cut to its
@@ -117,20 +117,23 @@ func isSecret(x leaf, pair string) bool {
 	return mentionsSecret(text.Text())
 }
 
-// words turns adminPassword into admin_password, and dashes into dots that
-// separate: names of secrets are matched by their last words.
+// words turns adminPassword into admin_password and DBPassword into db_password:
+// names of secrets are matched by their last words.
 func words(name string) string {
 	if strings.IndexFunc(name, unicode.IsUpper) < 0 {
 		return name
 	}
+	runes := []rune(name)
 	var b strings.Builder
-	before := rune(0)
-	for _, r := range name {
-		if unicode.IsUpper(r) && (unicode.IsLower(before) || unicode.IsDigit(before)) {
-			b.WriteByte('_')
+	for i, r := range runes {
+		if i > 0 && unicode.IsUpper(r) {
+			before := runes[i-1]
+			begins := i+1 < len(runes) && unicode.IsLower(runes[i+1]) && unicode.IsUpper(before)
+			if unicode.IsLower(before) || unicode.IsDigit(before) || begins {
+				b.WriteByte('_')
+			}
 		}
 		b.WriteRune(unicode.ToLower(r))
-		before = r
 	}
 	return b.String()
 }

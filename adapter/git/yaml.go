@@ -42,6 +42,9 @@ func (p parser) yaml(name string, src []byte) ([]*resource, Reason, string) {
 			continue // empty, or a scalar
 		}
 		for _, object := range objects(root) {
+			if field(resolve(object), "kind") == "CustomResourceDefinition" {
+				continue // a schema, not anybody's configuration
+			}
 			r, why := p.object(object, name)
 			switch {
 			case why != 0:
