@@ -301,6 +301,10 @@ func TestSecrets(t *testing.T) {
 			"resource \"helm_release\" \"a\" {\n set_sensitive {\n name = \"a\"\n value = \"%s\"\n}\n}",
 			`resource "x" "a" { script = "export API_KEY=%s && run" }`,
 		},
+		"b.tf": {
+			`resource "kubernetes_manifest" "a" { manifest = { kind = "Secret", stringData = { a = "%s" } } }`,
+			"resource \"kubectl_manifest\" \"a\" {\n yaml_body = <<E\nkind: Secret\ndata:\n  a: %s\nE\n}",
+		},
 		"a.tfvars": {`db_password = "%s"`, `tokens = [{ name = "ci", token = "%s" }]`},
 		"a.yaml": {
 			"apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {plain: %s}",
@@ -312,6 +316,8 @@ func TestSecrets(t *testing.T) {
 			"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {a: 'ENC[AES256_GCM,data:%s]'}\nsops: {mac: x}",
 			"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {a: b}\nsops: {age: [{recipient: r, enc: %s}]}",
 			"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {a: !vault %s}",
+			"apiVersion: v1\nkind: Helm\nmetadata: {name: a}\nspec: {extra: [{kind: Secret, data: {a: %s}}]}",
+			"apiVersion: v1\nkind: Kustomization\nsecretGenerator: [{name: a, literals: [user=%s]}]",
 			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  app.ini: |\n    [db]\n    password = %s\n",
 		},
 	} {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -12,12 +15,16 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/timeline"
 )
 
 var update = flag.Bool("update", false, "write the golden timeline")
+
+// TestMain makes sure that nothing that was started goes on behind a walk.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	ada  = "Ada Lovelace <ada@example.com>"
@@ -271,6 +278,72 @@ func TestPartsOfHistory(t *testing.T) {
 			if inside := strings.HasPrefix(string(a), "infra|"); inside != (got[a] == want[a]) {
 				t.Errorf("%s: %s", name, a)
 			}
+		}
+	}
+}
+
+// TestRandomHistories holds that what the events add up to is what the last
+// commit declares, whatever was written, moved, removed and merged before.
+func TestRandomHistories(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(10) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		files := map[string]string{}
+		var in strings.Builder
+		names := []string{"a.tf", "x/a.tf", "x/b.tf", "x/a.yaml", "y/a.yaml", "y/b.yml", "y/c.tfvars"}
+		content := func(name string) string {
+			var b strings.Builder
+			for i := range 1 + r.IntN(3) {
+				switch filepath.Ext(name) {
+				case ".tf":
+					fmt.Fprintf(&b, "resource \"t\" \"n%d\" {\n  v = %d\n  w%d = true\n}\n", (i+r.IntN(2))%3, r.IntN(3), r.IntN(2))
+				case ".tfvars":
+					fmt.Fprintf(&b, "v%d = %d\n", i, r.IntN(3))
+				default:
+					fmt.Fprintf(&b, "---\napiVersion: v1\nkind: X\nmetadata: {name: n%d}\nspec: {v: %d}\n", (i+r.IntN(2))%3, r.IntN(3))
+				}
+			}
+			return b.String()
+		}
+		for i := range 30 {
+			head := fmt.Sprintf("author A <a@b> %d +0000\ncommitter A <a@b> %d +0000\ndata 1\nx\n", 1e9+i*3600, 1e9+i*3600)
+			var changes strings.Builder
+			for range 1 + r.IntN(3) {
+				name := names[r.IntN(len(names))]
+				switch _, there := files[name]; {
+				case there && r.IntN(4) == 0:
+					delete(files, name)
+					fmt.Fprintf(&changes, "D %s\n", name)
+				case there && r.IntN(3) == 0:
+					to := names[r.IntN(len(names))]
+					if filepath.Ext(to) != filepath.Ext(name) || to == name {
+						continue
+					}
+					files[to] = files[name]
+					delete(files, name)
+					fmt.Fprintf(&changes, "R %s %s\n", name, to)
+				default:
+					files[name] = content(name)
+					fmt.Fprintf(&changes, "M 100644 inline %s\ndata %d\n%s\n", name, len(files[name]), files[name])
+				}
+			}
+			if i > 0 && r.IntN(4) == 0 {
+				fmt.Fprintf(&in, "commit refs/heads/side\n%sfrom refs/heads/main\n%s\n", head, changes.String())
+				fmt.Fprintf(&in, "commit refs/heads/main\n%smerge refs/heads/side\n%s\n", head, changes.String())
+				continue
+			}
+			fmt.Fprintf(&in, "commit refs/heads/main\n%s%s\n", head, changes.String())
+		}
+		f := newFixture(t)
+		imported := exec.Command("git", "-C", f.dir, "fast-import", "--quiet")
+		imported.Stdin = strings.NewReader(in.String())
+		if out, err := imported.CombinedOutput(); err != nil {
+			t.Fatalf("seed %d: %v\n%s", seed, err, out)
+		}
+		all, _ := mine(t, f.dir, Options{})
+		last, _ := mine(t, f.dir, Options{MaxCommits: 1})
+		if diff := cmp.Diff(folded(t, last), folded(t, all)); diff != "" {
+			t.Errorf("seed %d: %s", seed, diff)
 		}
 	}
 }

@@ -110,8 +110,7 @@ func mine(t testing.TB, dir string, o Options) ([]penumbra.Observation, *Report)
 	return all, report
 }
 
-// lines writes events as a timeline file, with the sources by their order:
-// hashes of commits depend on the version of git.
+// lines writes events as a timeline file.
 func lines(t testing.TB, all []penumbra.Observation) string {
 	t.Helper()
 	var out bytes.Buffer

@@ -56,7 +56,11 @@ func (l *leaves) add(x leaf) {
 // settings hashes what is secret, cuts what is long, and sorts.
 func (l *leaves) settings(key penumbra.Key) penumbra.Settings {
 	names := map[string]string{} // of the pairs of a name and a value, by where they are
+	inside := map[string]bool{}  // where Kubernetes secrets are within another resource
 	for _, x := range l.list {
+		if base, ok := strings.CutSuffix(x.path, ".kind"); ok && x.value.Text() == "Secret" {
+			inside[base] = true
+		}
 		if base, ok := strings.CutSuffix(x.path, ".name"); ok {
 			names[base] = x.value.Text()
 		} else if base, ok := strings.CutSuffix(x.path, ".key"); ok && names[base] == "" {
@@ -74,7 +78,7 @@ func (l *leaves) settings(key penumbra.Key) penumbra.Settings {
 			pair = names[base]
 		}
 		switch {
-		case isSecret(x, pair):
+		case isSecret(x, pair) || len(inside) > 0 && !x.reference && isData(x.path, inside):
 			s.Sensitive, s.Value = true, key.Seal(x.value)
 		case x.value.Kind() == penumbra.StringKind:
 			s.Value = penumbra.String(unique.Make(cut(x.value.Text(), key)).Value())
@@ -84,6 +88,16 @@ func (l *leaves) settings(key penumbra.Key) penumbra.Settings {
 		out = append(out, s)
 	}
 	return penumbra.NewSettings(out...)
+}
+
+// isData reports whether a path is the data of one of the Kubernetes secrets.
+func isData(path string, secrets map[string]bool) bool {
+	for _, name := range [...]string{".data", ".stringData"} {
+		if i := strings.Index(path, name); i >= 0 && secrets[path[:i]] {
+			return true
+		}
+	}
+	return false
 }
 
 // isSecret reports whether a value has to be hashed; pair is the name beside it
@@ -138,6 +152,9 @@ func words(name string) string {
 	return b.String()
 }
 
+// manifest matches a Kubernetes secret that is one text of another resource.
+var manifest = regexp.MustCompile(`\bkind"?\s*[:=]\s*"?Secret\b`)
+
 var secretMentions = regexp.MustCompile(`(?i)passw|passphrase|secret|token|private_key|api_key|access_key`)
 
 var resourceName = regexp.MustCompile(`\barn:[^\s",]+`)
@@ -147,6 +164,9 @@ var resourceName = regexp.MustCompile(`\barn:[^\s",]+`)
 func mentionsSecret(text string) bool {
 	if len(text) < 8 || !strings.ContainsAny(text, ":=") || !secretMentions.MatchString(text) {
 		return false
+	}
+	if manifest.MatchString(text) && strings.Contains(strings.ToLower(text), "data") {
+		return true
 	}
 	text = resourceName.ReplaceAllString(text, "arn") // …:secret:name is where a secret is kept
 	return penumbra.Redact(text) != text

@@ -138,6 +138,8 @@ func (f *yamlFlattener) seal(secret bool) {
 			x.secret = true
 		case strings.HasPrefix(x.path, "sops."):
 			x.secret = true
+		case strings.HasPrefix(x.path, "secretGenerator[") && strings.HasSuffix(x.path, ".literals"):
+			x.secret = true
 		case !secret || x.path == "apiVersion" || x.path == "kind" || x.path == "type" || x.path == "immutable":
 		case !strings.HasPrefix(x.path, "metadata."):
 			x.secret = true
