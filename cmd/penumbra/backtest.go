@@ -25,6 +25,8 @@ import (
 
 // backtestFlags are what is asked of a backtest.
 type backtestFlags struct {
+	git                     []string
+	mine                    mineOptions
 	models, horizons, train []string
 	every, split, plot      string
 	store                   bool
@@ -37,14 +39,15 @@ func (a *app) backtestCommand() *cobra.Command {
 		Use:     "backtest [FILE...]",
 		GroupID: "data",
 		Short:   "Judge the models on a history, and say which is the one to use",
-		Long: `Replays a history, timelines as ` + "`penumbra export`" + ` writes them or what the
-store holds, into the models: at each cut every model is asked first and learns
-afterwards, beside naive predictors, so that nothing it says rests on what came
-later. The report says how well each ranks and how true its probabilities are,
+		Long: `Replays a history, timelines as ` + "`penumbra export`" + ` writes them, what the store
+holds, or the commits of a git repository, into the models: at each cut every
+model is asked first and learns afterwards, beside naive predictors, so that
+nothing it says rests on what came later. The report says how well each ranks and how true its probabilities are,
 with intervals, and which model is the one to use on this history.
 
 Without a file the configured store is read; nothing is written to it.`,
 		Example: `  penumbra backtest                                  # on your own past
+  penumbra backtest --git infra/                     # ... as its repository has it
   penumbra backtest history.jsonl.gz --plot report.svg
   penumbra backtest --model pooled --every 1d --horizons 1d,7d history.jsonl
   penumbra backtest --split family history.jsonl     # on resources not learnt from
@@ -59,6 +62,8 @@ Without a file the configured store is read; nothing is written to it.`,
 			return a.backtest(cmd.Context(), &f, args)
 		},
 	}
+	cmd.Flags().StringArrayVar(&f.git, "git", nil, "read the history of the git repository, or the folder of one, in this folder; may be repeated")
+	f.mine.flags(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.store, "store", false, "read the configured store (without a file it is read anyway)")
 	flags.StringSliceVar(&f.models, "model", modelNames(), "the models to judge, the simplest first")
@@ -99,7 +104,15 @@ func (a *app) backtest(ctx context.Context, f *backtestFlags, files []string) er
 	if err != nil {
 		return err
 	}
-	history, err := a.history(ctx, c, f.store || len(files) == 0, files)
+	var mined []penumbra.Observation
+	for _, dir := range f.git {
+		read, err := a.mined(ctx, dir, f.mine)
+		if err != nil {
+			return err
+		}
+		mined = append(mined, read...)
+	}
+	history, err := a.history(ctx, c, f.store || len(files)+len(f.git) == 0, files, mined...)
 	if err != nil {
 		return err
 	}
@@ -203,9 +216,10 @@ func parseSpan(text string) (time.Duration, error) {
 	return time.ParseDuration(text)
 }
 
-// history reads timelines, and the store if asked to, as one history.
-func (a *app) history(ctx context.Context, c *config, store bool, files []string) ([]*penumbra.Observation, error) {
-	var all []penumbra.Observation
+// history reads timelines, and the store if asked to, as one history with what
+// was mined.
+func (a *app) history(ctx context.Context, c *config, store bool, files []string, mined ...penumbra.Observation) ([]*penumbra.Observation, error) {
+	all := mined
 	for _, name := range files {
 		read, err := a.readTimeline(name)
 		if err != nil {
