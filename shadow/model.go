@@ -64,6 +64,8 @@ type state struct {
 	folders   map[string]*group
 	numbered  []*resource // by number, from 1; nil once ended
 	siblings  map[siblingKey]*sibling
+	actors    []string          // names by number, from 1
+	actorOf   map[string]uint32 // the other way round
 }
 
 // NewPooled returns a model that has observed nothing.
@@ -87,6 +89,7 @@ func newState() state {
 		paths:     map[string]string{},
 		folders:   map[string]*group{},
 		siblings:  map[siblingKey]*sibling{},
+		actorOf:   map[string]uint32{},
 	}
 }
 
