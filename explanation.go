@@ -22,11 +22,12 @@ const (
 	FolderActivity                           // changes of what is declared beside it
 	NewerValue                               // a newer value than its own is in the fleet
 	FleetRate                                // how often such settings change anywhere
+	ActorChanges                             // what one actor did here and nearby, part of the others
 )
 
 var influenceNames = [...]string{
 	"", "own change", "own changes", "own departures", "daily habit", "resource changes", "peer wave",
-	"sibling move", "folder activity", "newer value", "fleet rate",
+	"sibling move", "folder activity", "newer value", "fleet rate", "actor changes",
 }
 
 func (k InfluenceKind) String() string {

@@ -24,6 +24,11 @@ type Explainer interface {
 	Evidence(r *penumbra.Resource, path string, at time.Time, value penumbra.Value) Evidence
 }
 
+// Explained is a model whose forecasts are another's, which explains them.
+type Explained interface {
+	Explainer() Explainer
+}
+
 var _ Explainer = (*Pooled)(nil)
 
 // Cause is one thing that may have moved a forecast. Which fields are set
@@ -89,7 +94,41 @@ func (p *Pooled) Causes(r *penumbra.Resource, path string, at time.Time) []Cause
 	x.around(add)
 	add(x.newer())
 	add(x.rate())
-	return out
+	return x.actors(out)
+}
+
+// mostActors bounds the actors who are left out one by one.
+const mostActors = 3
+
+// actors adds what each actor did, if that is of more than one of the causes.
+func (x *imagined) actors(causes []Cause) []Cause {
+	type deeds struct {
+		actor  uint32
+		moves  []moving
+		causes int
+	}
+	var all []deeds
+	for i := range causes {
+		for _, m := range causes[i].moves {
+			k := slices.IndexFunc(all, func(d deeds) bool { return d.actor == m.actor })
+			if k < 0 {
+				k, all = len(all), append(all, deeds{actor: m.actor, causes: 1 << i})
+			}
+			if d := &all[k]; !slices.Contains(d.moves, m) {
+				d.moves = append(d.moves, m)
+				d.causes |= 1 << i
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b deeds) int { return cmp.Compare(len(b.moves), len(a.moves)) })
+	n := 0
+	for _, d := range all {
+		if d.actor != 0 && d.causes&(d.causes-1) != 0 && n < mostActors {
+			causes = append(causes, x.moved(penumbra.ActorChanges, d.moves))
+			n++
+		}
+	}
+	return causes
 }
 
 // moved makes a cause of moves.
@@ -268,15 +307,16 @@ type Evidence struct {
 	From         penumbra.Value
 	After, Found time.Time
 	// Chance is the probability of leaving at all within a span as that between
-	// After and Found, by all that is known but this departure; below 0 if there
-	// is none that was seen to begin.
+	// After and Found, by all that is known but this departure, if Began: it was
+	// seen to begin.
+	Began  bool
 	Chance float64
 }
 
 // Evidence implements [Explainer].
 func (p *Pooled) Evidence(r *penumbra.Resource, path string, at time.Time, value penumbra.Value) Evidence {
 	x := p.imagine(r, path, at)
-	e := Evidence{Known: x.seen != nil, Chance: -1, Peers: max(0, int(math.Round(x.c.members))-1)}
+	e := Evidence{Known: x.seen != nil, Peers: max(0, int(math.Round(x.c.members))-1)}
 	to := hashText(value.Text())
 	for _, m := range x.c.recent {
 		if m.to == to && m.resource != x.r.number && m.time <= x.at {
@@ -316,5 +356,5 @@ func (x *imagined) excursion(e *Evidence, open *excursion) {
 	x.omit(x.h.moves[i])
 	x.settle()
 	o := x.outlook()
-	e.Chance = o.leaving(e.Found.Sub(e.After))
+	e.Began, e.Chance = true, o.leaving(e.Found.Sub(e.After))
 }

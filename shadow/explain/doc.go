@@ -4,7 +4,7 @@
 // A forecast is explained by leaving out: the model is asked again as if an event,
 // an actor's changes or the peers' had not been, see [shadow.Explainer], and what
 // the answer loses is their effect. No surrogate model stands between. A verdict is
-// explained by what was expected, who touched the setting between which looks, and
+// explained by what was expected, who touched the setting between which snapshots, and
 // which peers went the same way.
 //
 // What it guarantees: each number in a sentence is an answer of the model; a cause

@@ -22,39 +22,56 @@ type Question struct {
 	Drift   *penumbra.Drift
 }
 
-// horizon is the index into [penumbra.Horizons] of the span that effects are
-// measured on, a week, unless a finding says otherwise.
-const horizon = 3
+// horizon returns the index into [penumbra.Horizons] of the span that effects are
+// measured on: a week, or if the setting will all but surely have left by then the
+// first span by which it rather will than not.
+func horizon(leave *[len(penumbra.Horizons)]float64) int {
+	const week, sure = 3, 0.9
+	if leave[week] < sure {
+		return week
+	}
+	return slices.IndexFunc(leave[:], func(p float64) bool { return p >= 0.5 })
+}
 
-// Of explains the forecast of a setting and, if there is a finding, its verdict.
+// Of explains the forecast of a setting, its verdict if there is a finding, and of
+// a drift the verdict alone: it has left.
 // A model that cannot be asked what it would say without something explains the
 // verdict by the finding alone.
 func Of(model any, q Question) penumbra.Explanation {
-	e := penumbra.Explanation{Resource: q.Resource.Address, Path: q.Path, Time: q.Time, Horizon: horizon, Influences: []penumbra.Influence{}}
+	e := penumbra.Explanation{Resource: q.Resource.Address, Path: q.Path, Time: q.Time, Influences: []penumbra.Influence{}}
 	if q.Finding != nil {
 		e.Verdict = q.Finding.Verdict
-		if q.Finding.Verdict == penumbra.Impending {
-			e.Horizon = q.Finding.Horizon
-		}
 	}
-	w := words{at: q.Time}
+	w := words{at: q.Time, hidden: sensitive(&q)}
 	m, able := model.(shadow.Explainer)
-	if able && q.Path != "" {
+	if x, other := model.(shadow.Explained); other {
+		m, able = x.Explainer(), true
+	}
+	able = able && q.Path != ""
+	foresees := able && !e.Verdict.IsDrift() && e.Verdict != penumbra.NotChecked
+	if foresees {
 		w = weigh(m, &q, &e, w)
 	}
 	var parts []string
-	if q.Finding != nil && q.Finding.Verdict != penumbra.Impending {
+	if q.Finding != nil && e.Verdict != penumbra.Impending {
 		var evidence shadow.Evidence
-		if able && q.Path != "" {
+		if able {
 			evidence = m.Evidence(q.Resource, q.Path, q.Time, q.Finding.Actual)
 		}
 		parts = append(parts, w.verdict(&q, &evidence))
 	}
-	if able && q.Path != "" && (q.Finding == nil || !q.Finding.Verdict.IsDrift()) {
+	if foresees {
 		parts = append(parts, w.forecast(&e))
 	}
 	e.Sentence = strings.Join(parts, " ")
 	return e
+}
+
+// sensitive reports whether the setting's values are not to be told.
+func sensitive(q *Question) bool {
+	template, _ := q.Resource.Template.Find(q.Path)
+	actual, _ := q.Resource.Actual.Find(q.Path)
+	return template.Sensitive || actual.Sensitive || q.Finding != nil && q.Finding.Sensitive
 }
 
 // weigh asks the model what it would say without each cause, and without all.
@@ -62,6 +79,9 @@ func weigh(m shadow.Explainer, q *Question, e *penumbra.Explanation, w words) wo
 	causes := m.Causes(q.Resource, q.Path, q.Time)
 	w.leaves = slices.ContainsFunc(causes, func(c shadow.Cause) bool { return c.Leaves })
 	e.Leave = m.ForecastWithout(q.Resource, q.Path, q.Time)
+	if e.Horizon = horizon(&e.Leave); e.Verdict == penumbra.Impending {
+		e.Horizon = q.Finding.Horizon
+	}
 	e.Without = m.ForecastWithout(q.Resource, q.Path, q.Time, causes...)
 	for i := range causes {
 		c := &causes[i]

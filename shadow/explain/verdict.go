@@ -14,7 +14,7 @@ import (
 // went the same way, and how surprising it is.
 func (w words) verdict(q *Question, e *shadow.Evidence) string {
 	f := q.Finding
-	what := f.Verdict.String() + ": " + w.found(f, e)
+	what := f.Verdict.String() + ": " + w.found(f)
 	switch f.Verdict {
 	case penumbra.Tolerated:
 		return what + w.tolerance(q, e) + "."
@@ -31,15 +31,12 @@ func (w words) verdict(q *Question, e *shadow.Evidence) string {
 }
 
 // found holds what is there against what should be.
-func (w words) found(f *penumbra.Finding, e *shadow.Evidence) string {
+func (w words) found(f *penumbra.Finding) string {
 	value := func(v penumbra.Value) string {
-		switch {
-		case f.Sensitive && !v.IsNull():
-			return "another value that is sensitive"
-		case v.IsNull():
+		if v.IsNull() {
 			return "nothing"
 		}
-		return short(v)
+		return w.value(v)
 	}
 	switch {
 	case f.Path == "" && f.Verdict == penumbra.Pending:
@@ -50,16 +47,16 @@ func (w words) found(f *penumbra.Finding, e *shadow.Evidence) string {
 		return "the code asks for " + value(f.Template) + ", which was not applied yet"
 	case f.Verdict == penumbra.NotChecked:
 		return "it could not be compared"
-	case f.Declared && f.Sensitive:
+	case f.Declared && w.hidden:
 		return "there is another value than in the code; both are sensitive"
 	case f.Declared:
 		return "the code says " + value(f.Template) + ", there is " + value(f.Actual)
 	}
-	return "there is " + value(f.Actual) + ", expected was " + w.expected(f, e)
+	return "there is " + value(f.Actual) + ", expected was " + w.expected(f)
 }
 
 // expected names the most likely values of the set, three at most.
-func (w words) expected(f *penumbra.Finding, e *shadow.Evidence) string {
+func (w words) expected(f *penumbra.Finding) string {
 	var parts []string
 	for i, c := range f.Expectation.Values {
 		if i == 3 {
@@ -67,12 +64,12 @@ func (w words) expected(f *penumbra.Finding, e *shadow.Evidence) string {
 			break
 		}
 		switch {
-		case f.Sensitive && !c.Value.IsNull():
+		case w.hidden && !c.Value.IsNull():
 			return "the value that it had"
 		case c.Value.IsNull():
 			parts = append(parts, "nothing")
 		default:
-			parts = append(parts, short(c.Value))
+			parts = append(parts, w.value(c.Value))
 		}
 	}
 	if x := f.Expectation.Interval; x != nil {
@@ -105,7 +102,7 @@ func (w words) tolerance(q *Question, e *shadow.Evidence) string {
 	return ""
 }
 
-// who tells who touched the setting, or between which looks it moved.
+// who tells who touched the setting, or between which snapshots it moved.
 func (w words) who(q *Question, e *shadow.Evidence) string {
 	after, seen := e.After, e.Found
 	if d := q.Drift; d != nil {
@@ -114,7 +111,7 @@ func (w words) who(q *Question, e *shadow.Evidence) string {
 			after = c.After
 		}
 		if c.Actor != "" || c.Action != "" {
-			return act(c.Actor, c.ActorKind, c.Action) + " touched it " + w.ago(c.Time) + between(after, seen)
+			return act(c.Actor, c.ActorKind, c.Action) + " " + w.ago(c.Time) + between(after, seen)
 		}
 		if seen.IsZero() {
 			seen = d.Opened
@@ -123,24 +120,27 @@ func (w words) who(q *Question, e *shadow.Evidence) string {
 	if seen.IsZero() {
 		return "no event explains it"
 	}
+	if after.IsZero() && e.Found.IsZero() {
+		return "no event explains it: it was first seen " + w.ago(seen)
+	}
 	if after.IsZero() {
-		return "no event explains it: it was so at the first look, " + w.ago(seen)
+		return "no event explains it: it was so in the first snapshot, " + w.ago(seen)
 	}
 	return "no event explains it: it appeared " + w.ago(seen) + between(after, seen)
 }
 
 func act(name string, by penumbra.ActorKind, action string) string {
 	if name == "" {
-		return "somebody with " + action
+		name = "somebody"
 	}
-	name += kind(by)
+	name += kind(by) + " touched it"
 	if action != "" {
 		name += " with " + action
 	}
 	return name
 }
 
-// between names the looks; of one day the day is named once.
+// between names the snapshots; of one day the day is named once.
 func between(after, seen time.Time) string {
 	if after.IsZero() || seen.IsZero() || !after.Before(seen) {
 		return ""
@@ -150,12 +150,12 @@ func between(after, seen time.Time) string {
 	if after.Format(time.DateOnly) != seen.Format(time.DateOnly) {
 		second = "2006-01-02 15:04"
 	}
-	return ", between the looks of " + after.Format("2006-01-02 15:04") + " and " + seen.Format(second) + " UTC"
+	return ", between the snapshots of " + after.Format("2006-01-02 15:04") + " and " + seen.Format(second) + " UTC"
 }
 
 // company tells which peers have gone the same way.
 func (w words) company(f *penumbra.Finding, e *shadow.Evidence) string {
-	if f.Path == "" || !e.Known || e.Peers == 0 || f.Sensitive {
+	if f.Path == "" || !e.Known || e.Peers == 0 || w.hidden {
 		return ""
 	}
 	moved := map[penumbra.Address]bool{}
@@ -164,7 +164,7 @@ func (w words) company(f *penumbra.Finding, e *shadow.Evidence) string {
 	}
 	switch n := len(moved); {
 	case n > 0:
-		return fmt.Sprintf("%d of %s went to %s too, last %s", n, peers(max(n, e.Peers)), short(f.Actual), w.ago(e.Same[len(e.Same)-1].Time)) +
+		return fmt.Sprintf("%d of %s went to %s too, last %s", n, peers(max(n, e.Peers)), w.value(f.Actual), w.ago(e.Same[len(e.Same)-1].Time)) +
 			w.mostly(&shadow.Cause{Moves: e.Same})
 	case e.Holders > 0:
 		return fmt.Sprintf("%d of %s have that value", min(e.Holders, e.Peers), peers(e.Peers))
@@ -177,8 +177,8 @@ func (w words) company(f *penumbra.Finding, e *shadow.Evidence) string {
 // surprise tells how likely it was, by what was expected of a declared setting's
 // leaving, or of an undeclared one's value.
 func surprise(f *penumbra.Finding, e *shadow.Evidence) string {
-	if e.Chance >= 0 {
-		return "that it would leave between two such looks had a chance of " + percent(e.Chance)
+	if e.Began {
+		return "that it would leave between two such snapshots had a chance of " + percent(e.Chance)
 	}
 	if f.Declared || len(f.Expectation.Values) == 0 {
 		return ""

@@ -15,6 +15,7 @@ import (
 type words struct {
 	at     time.Time
 	leaves bool // what is forecast is leaving the template, not any change
+	hidden bool // values are not to be told
 }
 
 // tellable is the least effect, in log odds, that a sentence tells of: a chance
@@ -22,7 +23,8 @@ type words struct {
 const tellable = 0.25
 
 // theme groups the kinds of influence of which a sentence names one: one is part
-// of the other, or says the same.
+// of the other, or says the same. An actor has no theme: who it was is told with
+// what was done.
 var theme = map[penumbra.InfluenceKind]int{
 	penumbra.OwnChange: 1, penumbra.OwnChanges: 1, penumbra.OwnDepartures: 2, penumbra.DailyHabit: 2,
 	penumbra.ResourceChanges: 3, penumbra.PeerWave: 4, penumbra.NewerValue: 4, penumbra.SiblingMove: 5,
@@ -38,7 +40,7 @@ func (w words) forecast(e *penumbra.Explanation) string {
 	for i := range e.Influences {
 		x := &e.Influences[i]
 		switch t := theme[x.Kind]; {
-		case math.Abs(x.Effect) < tellable || told[t]:
+		case math.Abs(x.Effect) < tellable || told[t] || t == 0:
 			continue
 		case x.Effect > 0:
 			raising = append(raising, x)
@@ -84,21 +86,24 @@ func (w words) cause(c *shadow.Cause) string {
 	case penumbra.OwnDepartures:
 		return "it left " + times(int(c.Count)) + ", last " + w.ago(c.Last) + w.mostly(c)
 	case penumbra.DailyHabit:
-		return "it leaves about " + c.Hour + " again and again" + w.mostly(c)
+		return "it leaves again and again about " + c.Hour + w.mostly(c)
 	case penumbra.ResourceChanges:
 		return w.resource(c)
 	case penumbra.PeerWave:
 		return w.wave(c)
 	case penumbra.SiblingMove:
 		m := &c.Moves[len(c.Moves)-1]
-		return "its copy " + string(m.Resource) + went(m) + w.ago(m.Time) + w.by(m.Actor, m.By)
+		return "its copy " + string(m.Resource) + w.went(m) + w.ago(m.Time) + w.by(m.Actor, m.By)
 	case penumbra.FolderActivity:
 		if c.Last.IsZero() {
 			return "what is beside it changes"
 		}
 		return "what is beside it changes, last " + w.ago(c.Last)
 	case penumbra.NewerValue:
-		return "the fleet went on to " + short(c.Value) + " " + w.ago(c.Last)
+		return "the fleet went on to " + w.value(c.Value) + " " + w.ago(c.Last)
+	case penumbra.ActorChanges:
+		a := actorsOf(c.Moves)[0]
+		return a.name + kind(a.kind) + " changed this and things near it " + times(len(c.Moves)) + ", last " + w.ago(c.Last)
 	default:
 		return w.rate(c)
 	}
@@ -160,9 +165,9 @@ func (w words) wave(c *shadow.Cause) string {
 		what = " left"
 	}
 	if 2*to[most] > len(c.Moves) && most.Kind() != penumbra.UnknownKind {
-		what += " to " + short(most)
+		what += " to " + w.value(most)
 		if what[1:5] == "left" {
-			what = " left for " + short(most)
+			what = " left for " + w.value(most)
 		}
 	}
 	return fmt.Sprintf("%d of %s%s in the last %s", len(moved), peers(max(c.Of, len(moved))), what, long(max(time.Minute, w.at.Sub(c.Moves[0].Time)))) +
@@ -171,9 +176,9 @@ func (w words) wave(c *shadow.Cause) string {
 
 // rate compares how often such settings move with how often any does.
 func (w words) rate(c *shadow.Cause) string {
-	often := "such settings " + w.verb() + " about " + perYear(c.Rate)
+	often := "such settings change about " + perYear(c.Rate)
 	if w.leaves {
-		often = "such settings leave theirs about " + perYear(c.Rate)
+		often = "such settings leave their templates about " + perYear(c.Rate)
 	}
 	switch ratio := c.Rate / math.Max(1e-12, c.Usual); {
 	case ratio >= 1.5:
@@ -209,7 +214,7 @@ func round2(x float64) float64 {
 	return math.Round(x/unit) * unit
 }
 
-func went(m *shadow.Move) string {
+func (w words) went(m *shadow.Move) string {
 	verb := " changed "
 	if m.Departure {
 		verb = " left "
@@ -218,9 +223,9 @@ func went(m *shadow.Move) string {
 		return verb
 	}
 	if m.Departure {
-		return verb + "for " + short(m.To) + " "
+		return verb + "for " + w.value(m.To) + " "
 	}
-	return verb + "to " + short(m.To) + " "
+	return verb + "to " + w.value(m.To) + " "
 }
 
 func (w words) by(name string, by penumbra.ActorKind) string {
@@ -290,8 +295,11 @@ func percent(p float64) string {
 	return strconv.FormatFloat(100*p, 'f', 0, 64) + " %"
 }
 
-// short returns the value as a person would read it, cut to 40 characters.
-func short(v penumbra.Value) string {
+// value returns the value as a person would read it, cut to 40 characters.
+func (w words) value(v penumbra.Value) string {
+	if w.hidden && !v.IsNull() {
+		return "another value"
+	}
 	s := v.String()
 	if utf8.RuneCountInString(s) <= 40 {
 		return s
