@@ -1,6 +1,7 @@
 package shadow_test
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -9,8 +10,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/shadow"
+	"pgregory.net/rapid"
 )
 
 // codeHistory makes so many days of an estate of which only the code is known:
@@ -205,5 +208,74 @@ func TestDepartureLeftOutIsNeverSeen(t *testing.T) {
 	}
 	if tried < 40 {
 		t.Errorf("%d departures were tried", tried)
+	}
+}
+
+// TestCausesSurviveACheckpoint asks a model that was written and read back.
+func TestCausesSurviveACheckpoint(t *testing.T) {
+	t.Parallel()
+	history := codeHistory(3, 60, 4)
+	at := history[len(history)-1].Time.Add(7 * time.Hour)
+	m, again := learn(history), shadow.NewPooled(shadow.Options{})
+	var b bytes.Buffer
+	if _, err := m.WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again.ReadFrom(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range history[:12] {
+		r := &penumbra.Resource{Address: o.Resource, Type: o.Type, Actual: o.Settings}
+		want, got := m.Causes(r, "image", at), again.Causes(r, "image", at)
+		if d := cmp.Diff(want, got, cmp.AllowUnexported(penumbra.Value{}), cmpopts.IgnoreUnexported(shadow.Cause{})); d != "" {
+			t.Errorf("causes differ after a checkpoint:\n%s", d)
+		}
+		for i := range want {
+			if a, b := m.ForecastWithout(r, "image", at, want[i]), again.ForecastWithout(r, "image", at, got[i]); a != b {
+				t.Errorf("without %v: %v, after a checkpoint %v", want[i].Kind, a, b)
+			}
+		}
+	}
+}
+
+// TestWithoutAnythingIsAProbability leaves out every cause, and all, whatever
+// the history.
+func TestWithoutAnythingIsAProbability(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		m := shadow.NewPooled(shadow.Options{})
+		history := drawHistory(t)
+		for i := range history {
+			m.Observe(&history[i])
+		}
+		at := history[len(history)-1].Time.Add(time.Duration(rapid.IntRange(0, 10000).Draw(t, "later")) * time.Minute)
+		r := shown(history, history[rapid.IntRange(0, len(history)-1).Draw(t, "asked")].Resource)
+		before := m.Forecast(r, at)
+		for _, f := range before {
+			causes := m.Causes(r, f.Path, at)
+			for i := range causes {
+				checkLeave(t, f.Path, m.ForecastWithout(r, f.Path, at, causes[i]))
+			}
+			checkLeave(t, f.Path, m.ForecastWithout(r, f.Path, at, causes...))
+			m.Evidence(r, f.Path, at, penumbra.Number(1))
+			if l, ok := m.LookWithout(r, f.Path, at, causes...); !ok || slices.ContainsFunc(l.Features[:], func(x float32) bool { return math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) }) {
+				t.Fatalf("%s: a feature is not finite: %+v", f.Path, l)
+			}
+		}
+		for i, f := range m.Forecast(r, at) {
+			if f.Leave != before[i].Leave {
+				t.Fatalf("%s: asking changed the forecast from %v to %v", f.Path, before[i].Leave, f.Leave)
+			}
+		}
+	})
+}
+
+func checkLeave(t *rapid.T, path string, leave [len(penumbra.Horizons)]float64) {
+	before := 0.0
+	for _, p := range leave {
+		if !(p >= before && p <= 1) {
+			t.Fatalf("%s: not a rising probability: %v", path, leave)
+		}
+		before = p
 	}
 }

@@ -228,14 +228,14 @@ func end(m observer, h history, setting string, at time.Time) penumbra.Explanati
 	for i := range h {
 		m.Observe(&h[i])
 		if h[i].Resource == r.Address {
-			timeline(r, &h[i])
+			fold(r, &h[i])
 		}
 	}
 	return explain.Of(m, explain.Question{Resource: r, Path: path, Time: at})
 }
 
-// timeline folds an observation into a resource, as far as it is needed here.
-func timeline(r *penumbra.Resource, o *penumbra.Observation) {
+// fold folds an observation into a resource, as far as it is needed here.
+func fold(r *penumbra.Resource, o *penumbra.Observation) {
 	r.Type = o.Type
 	switch o.Kind {
 	case penumbra.TemplateKind:

@@ -165,7 +165,7 @@ func (w words) company(f *penumbra.Finding, e *shadow.Evidence) string {
 	switch n := len(moved); {
 	case n > 0:
 		return fmt.Sprintf("%d of %s went to %s too, last %s", n, peers(max(n, e.Peers)), w.value(f.Actual), w.ago(e.Same[len(e.Same)-1].Time)) +
-			w.mostly(&shadow.Cause{Moves: e.Same})
+			w.mostly(e.Same)
 	case e.Holders > 0:
 		return fmt.Sprintf("%d of %s have that value", min(e.Holders, e.Peers), peers(e.Peers))
 	case e.Peers == 1:

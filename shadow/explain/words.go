@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -82,11 +83,11 @@ func (w words) cause(c *shadow.Cause) string {
 	case penumbra.OwnChange:
 		return w.ownChange(c)
 	case penumbra.OwnChanges:
-		return "it changes about every " + long(c.Every) + w.mostly(c)
+		return "it changes about every " + long(c.Every) + w.mostly(c.Moves)
 	case penumbra.OwnDepartures:
-		return "it left " + times(int(c.Count)) + ", last " + w.ago(c.Last) + w.mostly(c)
+		return "it left " + times(int(c.Count)) + ", last " + w.ago(c.Last) + w.mostly(c.Moves)
 	case penumbra.DailyHabit:
-		return "it leaves again and again about " + c.Hour + w.mostly(c)
+		return "it leaves again and again about " + c.Hour + w.mostly(c.Moves)
 	case penumbra.ResourceChanges:
 		return w.resource(c)
 	case penumbra.PeerWave:
@@ -118,12 +119,12 @@ func (w words) ownChange(c *shadow.Cause) string {
 }
 
 // mostly names who makes most of the moves.
-func (w words) mostly(c *shadow.Cause) string {
-	actors := actorsOf(c.Moves)
-	if len(actors) == 0 || 2*actors[0].n <= len(c.Moves) {
+func (w words) mostly(moves []shadow.Move) string {
+	actors := actorsOf(moves)
+	if len(actors) == 0 || 2*actors[0].n <= len(moves) {
 		return ""
 	}
-	if actors[0].n == len(c.Moves) {
+	if actors[0].n == len(moves) {
 		return w.by(actors[0].name, actors[0].kind)
 	}
 	return ", mostly" + w.by(actors[0].name, actors[0].kind)[1:]
@@ -144,34 +145,40 @@ func (w words) resource(c *shadow.Cause) string {
 	return fmt.Sprintf("%d other settings of its resource changed, last %s %s", len(paths), last.Path, w.ago(last.Time)) + w.by(last.Actor, last.By)
 }
 
-// wave tells how many peers moved, where most of them went and since when.
+// wave tells how many peers moved, where to and since when: of those that went to
+// one value if most did, else of all.
 func (w words) wave(c *shadow.Cause) string {
-	moved := map[penumbra.Address]bool{}
 	to := map[penumbra.Value]int{}
 	var most penumbra.Value
-	left := 0
 	for i := range c.Moves {
-		m := &c.Moves[i]
-		moved[m.Resource] = true
-		if to[m.To]++; to[m.To] >= to[most] {
-			most = m.To
+		if v := c.Moves[i].To; v.Kind() != penumbra.UnknownKind {
+			if to[v]++; to[v] >= to[most] {
+				most = v
+			}
 		}
+	}
+	moves := c.Moves
+	alike := 2*to[most] > len(moves)
+	if alike {
+		moves = slices.DeleteFunc(slices.Clone(moves), func(m shadow.Move) bool { return m.To != most })
+	}
+	moved := map[penumbra.Address]bool{}
+	left := 0
+	for _, m := range moves {
+		moved[m.Resource] = true
 		if m.Departure {
 			left++
 		}
 	}
-	what := " changed"
-	if 2*left > len(c.Moves) {
-		what = " left"
+	what, toward := " changed", " to "
+	if 2*left > len(moves) {
+		what, toward = " left", " for "
 	}
-	if 2*to[most] > len(c.Moves) && most.Kind() != penumbra.UnknownKind {
-		what += " to " + w.value(most)
-		if what[1:5] == "left" {
-			what = " left for " + w.value(most)
-		}
+	if alike {
+		what += toward + w.value(most)
 	}
-	return fmt.Sprintf("%d of %s%s in the last %s", len(moved), peers(max(c.Of, len(moved))), what, long(max(time.Minute, w.at.Sub(c.Moves[0].Time)))) +
-		w.mostly(c)
+	since := max(time.Minute, w.at.Sub(moves[0].Time))
+	return fmt.Sprintf("%d of %s%s in the last %s", len(moved), peers(max(c.Of, len(moved))), what, long(since)) + w.mostly(moves)
 }
 
 // rate compares how often such settings move with how often any does.
@@ -215,17 +222,14 @@ func round2(x float64) float64 {
 }
 
 func (w words) went(m *shadow.Move) string {
-	verb := " changed "
+	what, toward := " changed ", "to "
 	if m.Departure {
-		verb = " left "
+		what, toward = " left ", "for "
 	}
-	if m.To.Kind() == penumbra.UnknownKind {
-		return verb
+	if m.To.Kind() != penumbra.UnknownKind {
+		what += toward + w.value(m.To) + " "
 	}
-	if m.Departure {
-		return verb + "for " + w.value(m.To) + " "
-	}
-	return verb + "to " + w.value(m.To) + " "
+	return what
 }
 
 func (w words) by(name string, by penumbra.ActorKind) string {
