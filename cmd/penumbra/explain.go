@@ -33,7 +33,7 @@ then what is most likely to leave.`,
   penumbra explain 'shop/conffile_service.web["a"]'
   penumbra explain shop/aws_db_instance.main -o json | jq -r '.[].sentence'`,
 		Args:              cobra.RangeArgs(1, 2),
-		ValidArgsFunction: a.completeAddresses,
+		ValidArgsFunction: a.completeSettings,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.asking(cmd, func(ctx context.Context, s *service) error {
 				path := ""
