@@ -75,6 +75,13 @@ func (c *Client) Shadow(ctx context.Context, address penumbra.Address) (penumbra
 	return view, err
 }
 
+// Explain implements [Explainer].
+func (c *Client) Explain(ctx context.Context, address penumbra.Address, path string) ([]penumbra.Explanation, error) {
+	var list explanationList
+	err := c.get(ctx, "/v1/explanations", params{}.text("address", string(address)).text("path", path), &list)
+	return list.Explanations, err
+}
+
 // Drifts implements [Watcher].
 func (c *Client) Drifts(ctx context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error) {
 	p := params{}.text("id", q.ID).text("resource", string(q.Resource)).text("stack", q.Stack).flag("active", q.Active).number("limit", int64(q.Limit))

@@ -73,7 +73,7 @@ func fullRecorder(t *testing.T) *recorder {
 	run := exampleRun()
 	run.Before = map[penumbra.Address]penumbra.Settings{hostileAddress: proposal.Values}
 	return &recorder{
-		status: exampleStatus(), resources: exampleResources(), shadow: view, drifts: []penumbra.Drift{drift},
+		status: exampleStatus(), resources: exampleResources(), shadow: view, explained: []penumbra.Explanation{exampleExplanation()}, drifts: []penumbra.Drift{drift},
 		proposals: []penumbra.Proposal{proposal}, omitted: []penumbra.Omitted{{Kind: penumbra.Adopt, Reason: "sensitive"}},
 		runs: []penumbra.Run{run}, report: penumbra.IngestReport{Lines: 2, Added: 1, Bad: 1, BadLines: []penumbra.BadLine{exampleBadLine()}},
 	}
@@ -96,6 +96,8 @@ func TestRoundTrip(t *testing.T) {
 		{func(ctx context.Context, c *Client) (any, error) { return c.Status(ctx) }, r.status, []any{"Status"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Resources(ctx, "shop") }, r.resources, []any{"Resources", "shop"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Shadow(ctx, hostileAddress) }, r.shadow, []any{"Shadow", hostileAddress}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.Explain(ctx, hostileAddress, "tags.a b") }, r.explained, []any{"Explain", hostileAddress, "tags.a b"}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.Explain(ctx, hostileAddress, "") }, r.explained, []any{"Explain", hostileAddress, ""}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Drifts(ctx, driftQuery) }, r.drifts, []any{"Drifts", driftQuery}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Drifts(ctx, penumbra.DriftQuery{}) }, r.drifts, []any{"Drifts", penumbra.DriftQuery{}}},
 		{func(ctx context.Context, c *Client) (any, error) {

@@ -87,6 +87,21 @@ func exampleShadow() penumbra.ShadowView {
 	}
 }
 
+func exampleExplanation() penumbra.Explanation {
+	return penumbra.Explanation{
+		Resource: exampleAddress, Path: "instance_class", Time: exampleTime, Verdict: penumbra.Impending,
+		Leave: [5]float64{0.001, 0.006, 0.024, 0.17, 0.31}, Horizon: 3,
+		Influences: []penumbra.Influence{{
+			Kind: penumbra.PeerWave, Text: `6 of 9 peers changed to "db.t3.large" in the last 2 days, by alice`, Events: 6,
+			First: exampleTime.Add(-48 * time.Hour), Last: exampleTime.Add(-3 * time.Hour),
+			Actors: []string{"alice"}, Peers: []penumbra.Address{"shop/aws_db_instance.replica"},
+			Without: [5]float64{0.0002, 0.001, 0.004, 0.03, 0.11}, Effect: 1.89,
+		}},
+		Without:  [5]float64{0.0001, 0.0005, 0.002, 0.014, 0.05},
+		Sentence: `17 % to leave its template within 7 days, because 6 of 9 peers changed to "db.t3.large" in the last 2 days, by alice (3 % without).`,
+	}
+}
+
 const exampleHash = "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab"
 
 func exampleProposal() penumbra.Proposal {

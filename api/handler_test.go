@@ -157,6 +157,7 @@ func TestBadRequests(t *testing.T) {
 		detail               string
 	}{
 		{"GET", "/v1/shadow", "", 422, "address"},
+		{"GET", "/v1/explanations", "", 422, "address"},
 		{"GET", "/v1/drifts?limit=-1", "", 422, "limit"},
 		{"GET", "/v1/drifts?limit=many", "", 422, "limit"},
 		{"GET", "/v1/drifts?activ=true", "", 422, "activ"},

@@ -34,6 +34,7 @@ type recorder struct {
 	status    penumbra.Status
 	resources []penumbra.ResourceStatus
 	shadow    penumbra.ShadowView
+	explained []penumbra.Explanation
 	drifts    []penumbra.Drift
 	proposals []penumbra.Proposal
 	omitted   []penumbra.Omitted
@@ -76,6 +77,10 @@ func (r *recorder) Resources(_ context.Context, stack string) ([]penumbra.Resour
 
 func (r *recorder) Shadow(_ context.Context, a penumbra.Address) (penumbra.ShadowView, error) {
 	return r.shadow, r.record("Shadow", a)
+}
+
+func (r *recorder) Explain(_ context.Context, a penumbra.Address, path string) ([]penumbra.Explanation, error) {
+	return r.explained, r.record("Explain", a, path)
 }
 
 func (r *recorder) Drifts(_ context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error) {

@@ -12,6 +12,7 @@ import (
 
 func addRoutes(a huma.API, s Service) {
 	addWatching(a, s)
+	addExplaining(a, s)
 	addDrifts(a, s)
 	addProposals(a, s)
 	addRuns(a, s)
@@ -51,6 +52,24 @@ func addWatching(a huma.API, s Watcher) {
 		exampleShadow(),
 	}, func(ctx context.Context, in *addressQuery) (penumbra.ShadowView, error) {
 		return s.Shadow(ctx, penumbra.Address(in.Address))
+	})
+}
+
+type explanationList struct {
+	Explanations []penumbra.Explanation `json:"explanations"`
+}
+
+func addExplaining(a huma.API, s Explainer) {
+	type settingQuery struct {
+		Address string `query:"address" required:"true" doc:"The resource's address, percent-encoded." example:"shop/aws_db_instance.main[\"a\"]"`
+		Path    string `query:"path" doc:"Only this setting; without it, every finding and what is most likely to leave." example:"instance_class"`
+	}
+	answer(a, route{http.MethodGet, "/v1/explanations", "explain", "watch",
+		"Why", "What moved a setting's forecast, by what the model would say without it, and why there is a verdict on it. Effects are in log odds; they overlap and need not add up.",
+		explanationList{[]penumbra.Explanation{exampleExplanation()}},
+	}, func(ctx context.Context, in *settingQuery) (explanationList, error) {
+		explanations, err := s.Explain(ctx, penumbra.Address(in.Address), in.Path)
+		return explanationList{orEmpty(explanations)}, err
 	})
 }
 

@@ -20,6 +20,14 @@ type Watcher interface {
 	Drifts(ctx context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error)
 }
 
+// An Explainer says why.
+type Explainer interface {
+	// Explain says why a setting is forecast and judged as it is; for the path ""
+	// it does so for each finding on the resource, the gravest first, then for
+	// what is most likely to leave.
+	Explain(ctx context.Context, address penumbra.Address, path string) ([]penumbra.Explanation, error)
+}
+
 // A Resolver proposes, takes decisions and carries them out.
 type Resolver interface {
 	// Proposals returns the open proposals of a drift, by rank, making them
@@ -56,6 +64,7 @@ type Carrier interface {
 // Service is all that the API shows.
 type Service interface {
 	Watcher
+	Explainer
 	Resolver
 	Carrier
 }

@@ -23,9 +23,11 @@ type Config struct {
 	Codec     Codec
 	Fold      func(*penumbra.Resource, *penumbra.Observation)
 	Order     func([]penumbra.Observation) []penumbra.Observation
-	Stacks    []Stack
-	Key       penumbra.Key
-	Schedule  Schedule
+	// Explain says why the shadow answers as it does; nil if nobody can say.
+	Explain  Explain
+	Stacks   []Stack
+	Key      penumbra.Key
+	Schedule Schedule
 
 	// Confidence of the expectations that verdicts rest on, 0.95 if zero.
 	Confidence float64

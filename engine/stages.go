@@ -40,6 +40,11 @@ type Checkpointer interface {
 	io.ReaderFrom
 }
 
+// An Explain says in words why a setting is forecast to leave, and why f, nil if
+// it is in sync, is the verdict on it; d is the drift that it belongs to, nil if
+// there is none. With the path "" it explains a verdict on the whole resource.
+type Explain func(s Shadow, r *penumbra.Resource, path string, at time.Time, f *penumbra.Finding, d *penumbra.Drift) penumbra.Explanation
+
 // A Judge holds what is expected against what is there.
 type Judge interface {
 	// SetRules replaces the ignore rules. It returns an error of kind Invalid

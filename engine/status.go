@@ -85,6 +85,10 @@ func (e *Engine) Resources(_ context.Context, stack string) ([]penumbra.Resource
 	return out, nil
 }
 
+func noResource(address penumbra.Address) error {
+	return &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no resource %q", address), Remedy: "addresses look like stack/type.name[key]; `penumbra status --resources` lists them"}
+}
+
 func noStack(name string) error {
 	return &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no stack %q", name), Remedy: "see `penumbra status` for the stacks there are"}
 }
@@ -120,7 +124,7 @@ func (e *Engine) shadowNow(address penumbra.Address) (penumbra.ShadowView, error
 	defer e.mu.Unlock()
 	r := e.resources[address]
 	if r == nil {
-		return penumbra.ShadowView{}, &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no resource %q", address), Remedy: "addresses look like stack/type.name[key]; `penumbra status --resources` lists them"}
+		return penumbra.ShadowView{}, noResource(address)
 	}
 	if at.Sub(r.last) < 0 {
 		at = r.last

@@ -184,3 +184,51 @@ func (p *Pooled) newResource(o *penumbra.Observation) *resource {
 	p.enrol(r)
 	return r
 }
+
+// maxActors bounds the names that are kept; who comes later has none.
+const maxActors = 1 << 16
+
+// actor returns the number of an actor's name, 0 for none.
+func (s *state) actor(name string) uint32 {
+	if name == "" {
+		return 0
+	}
+	if n, known := s.actorOf[name]; known {
+		return n
+	}
+	if len(s.actors) == maxActors {
+		return 0
+	}
+	s.actors = append(s.actors, name)
+	s.actorOf[name] = uint32(len(s.actors))
+	return uint32(len(s.actors))
+}
+
+// nameOf returns the name of the numbered actor, "" if there is none.
+func (s *state) nameOf(actor uint32) string {
+	if actor == 0 || int(actor) > len(s.actors) {
+		return ""
+	}
+	return s.actors[actor-1]
+}
+
+// changer returns who made the change that is being learnt: the event that shows
+// it, else the one that touched the setting since it was last looked at.
+func (p *Pooled) changer(r *resource, s *setting, t int64) touch {
+	if o := p.current; o.Kind == penumbra.EventKind && o.Actor != "" {
+		return touch{time: t, actor: o.ActorKind, name: p.actor(o.Actor)}
+	}
+	return r.toucher(s.path, s.seen, t)
+}
+
+// remember keeps a move of the setting with the setting and with its class.
+func (p *Pooled) remember(r *resource, s *setting, m moving) {
+	m.resource, m.path = r.number, hashText(s.path)
+	s.class.remember(m)
+	h := s.past()
+	if len(h.moves) == maxMoves {
+		copy(h.moves, h.moves[1:])
+		h.moves = h.moves[:maxMoves-1]
+	}
+	h.moves = append(h.moves, m)
+}

@@ -80,6 +80,7 @@ func (c *codec) state(s *state, shipped map[string]float64) {
 	c.groups(s.tokens)
 	c.groups(s.folders)
 	c.siblings(s)
+	c.actors(s)
 	classes := c.classes(s, shipped)
 	c.resources(s, classes)
 }
@@ -144,11 +145,7 @@ func (c *codec) classes(s *state, shipped map[string]float64) []*class {
 			c.float(&v.births)
 			c.int(&v.born)
 		})
-		slice(c, &k.recent, func(m *moving) {
-			c.int(&m.time)
-			c.number(&m.resource)
-			c.bool(&m.departure)
-		})
+		slice(c, &k.recent, c.moving)
 		optional(c, &k.steps, func(s *steps) {
 			c.int(&s.at)
 			c.float32s(s.up[:])
@@ -242,6 +239,7 @@ func (c *codec) resource(r *resource) {
 		actor := uint64(t.actor)
 		c.uint(&actor)
 		t.actor = penumbra.ActorKind(actor)
+		c.number(&t.name)
 		slice(c, &t.paths, c.text)
 	})
 }
@@ -270,6 +268,7 @@ func (c *codec) history(h *history) {
 	slice(c, &h.earlier, c.value)
 	slice(c, &h.accepted, c.value)
 	slice(c, &h.left, c.int)
+	slice(c, &h.moves, c.moving)
 	optional(c, &h.open, func(x *excursion) {
 		c.value(&x.from)
 		c.value(&x.value)
@@ -286,6 +285,28 @@ func (c *codec) history(h *history) {
 		c.int(&k.day)
 		c.float32s(k.at[:])
 	})
+}
+
+func (c *codec) moving(m *moving) {
+	c.int(&m.time)
+	for _, x := range [...]*uint32{&m.resource, &m.path, &m.from, &m.to, &m.actor} {
+		c.number(x)
+	}
+	by := uint64(m.by)
+	c.uint(&by)
+	m.by = penumbra.ActorKind(by)
+	c.bool(&m.departure)
+}
+
+// actors are the names in the order of their numbers.
+func (c *codec) actors(s *state) {
+	slice(c, &s.actors, c.text)
+	if !c.reading {
+		return
+	}
+	for i, name := range s.actors {
+		s.actorOf[name] = uint32(i + 1)
+	}
 }
 
 func (c *codec) activity(a *activity) {

@@ -24,6 +24,9 @@
 //     are counted, see [Pooled.Late]. An event's actor is still remembered.
 //     Whoever wants their values in full replays the timeline.
 //
+// What moved a forecast is found by asking as if something had not been, see
+// [Explainer].
+//
 // For a declared setting an expectation is what is legitimate, so its set holds
 // the template, habits and accepted values only and never "something new"; how
 // likely it is to leave is the forecast's part. docs/model.md has the formulas,

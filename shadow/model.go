@@ -71,6 +71,8 @@ type state struct {
 	folders   map[string]*group
 	numbered  []*resource // by number, from 1; nil once ended
 	siblings  map[siblingKey]*sibling
+	actors    []string          // names by number, from 1
+	actorOf   map[string]uint32 // the other way round
 }
 
 // NewPooled returns a model that has observed nothing.
@@ -94,6 +96,7 @@ func newState() state {
 		paths:     map[string]string{},
 		folders:   map[string]*group{},
 		siblings:  map[siblingKey]*sibling{},
+		actorOf:   map[string]uint32{},
 	}
 }
 

@@ -260,8 +260,9 @@ func (s *setting) accepts(v penumbra.Value) bool {
 // depart opens an excursion to v.
 func (p *Pooled) depart(r *resource, s *setting, v penumbra.Value, after, t int64) {
 	start := t
-	if _, when := r.touched(s.path, after, t); when != 0 {
-		start = when
+	who := r.toucher(s.path, after, t)
+	if who.time != 0 {
+		start = who.time
 	}
 	h := s.past()
 	from := s.actual
@@ -287,7 +288,7 @@ func (p *Pooled) depart(r *resource, s *setting, v penumbra.Value, after, t int6
 	c.gone = c.gone.later(arrived{v, t})
 	c.tally(v, t).flights++
 	c.tally(from, t).escapes++
-	c.remember(moving{t, r.number, true})
+	p.remember(r, s, moving{time: t, from: hashText(from.Text()), to: hashText(v.Text()), actor: who.name, by: who.actor, departure: true})
 	p.count(r, c, true, t)
 }
 
@@ -342,7 +343,8 @@ func (p *Pooled) changed(r *resource, s *setting, from, to penumbra.Value, t int
 	}
 	c.arrive(to, t)
 	c.measure(from, to, t)
-	c.remember(moving{t, r.number, false})
+	who := p.changer(r, s, t)
+	p.remember(r, s, moving{time: t, from: hashText(from.Text()), to: hashText(to.Text()), actor: who.name, by: who.actor})
 	p.count(r, c, false, t)
 	c.leave(from, t)
 	p.sibling(r, c).move(to, t)
@@ -377,7 +379,7 @@ func (p *Pooled) observeEvent(o *penumbra.Observation) {
 	if t < r.last {
 		p.late++
 	}
-	r.touch(o, t)
+	r.touch(o, p.actor(o.Actor), t)
 	switch o.Action {
 	case penumbra.ActionDelete:
 		if t >= r.last {
@@ -395,8 +397,8 @@ func (p *Pooled) observeEvent(o *penumbra.Observation) {
 }
 
 // touch remembers an event in the order of time.
-func (r *resource) touch(o *penumbra.Observation, t int64) {
-	x := touch{time: t, actor: o.ActorKind}
+func (r *resource) touch(o *penumbra.Observation, name uint32, t int64) {
+	x := touch{time: t, actor: o.ActorKind, name: name}
 	if o.Action == penumbra.ActionApply || o.Action == penumbra.ActionRollback {
 		x.actor = penumbra.User // approved by one: no habit of automation
 	}

@@ -149,10 +149,15 @@ func (a arrived) later(b arrived) arrived {
 	return a
 }
 
-// moving is one recent change of a member.
+// moving is one recent change or departure of a member: enough to say who moved
+// it, and to take it out of all sums again, see [Pooled.ForecastWithout].
 type moving struct {
 	time      int64
-	resource  uint32
+	resource  uint32 // its number
+	path      uint32 // hashes of the path and of the values it left and went to
+	from, to  uint32
+	actor     uint32 // number of the actor's name, 0 if nobody is known
+	by        penumbra.ActorKind
 	departure bool
 }
 

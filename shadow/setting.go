@@ -38,6 +38,7 @@ const settleTime = 30 * 60
 type touch struct {
 	time  int64
 	actor penumbra.ActorKind
+	name  uint32   // number of the actor's name
 	paths []string // none: the log does not say
 }
 
@@ -74,6 +75,7 @@ type history struct {
 	left     []int64          // the last departures, oldest first
 	recent   activity
 	actor    penumbra.ActorKind // of the last change
+	moves    []moving           // the last changes and departures, oldest first
 	open     *excursion
 	habit    *habit
 	clock    *clock // departures by time of day
@@ -101,6 +103,7 @@ const (
 	maxLeft     = 16
 	maxVisits   = 64
 	maxTouches  = 16
+	maxMoves    = 4
 )
 
 // past returns the setting's history, made if there is none.
@@ -200,6 +203,12 @@ func (r *resource) insert(added []setting) {
 // event by automation did and none by anybody else, else the other's kind.
 // What names the path counts before what names none.
 func (r *resource) touched(path string, after, until int64) (actor penumbra.ActorKind, when int64) {
+	x := r.toucher(path, after, until)
+	return x.actor, x.time
+}
+
+// toucher returns the touch that touched goes by, the zero one if there is none.
+func (r *resource) toucher(path string, after, until int64) touch {
 	var named, unnamed touch
 	for _, x := range r.touches {
 		if x.time < after || x.time > until {
@@ -213,9 +222,9 @@ func (r *resource) touched(path string, after, until int64) (actor penumbra.Acto
 		}
 	}
 	if named.time != 0 {
-		return named.actor, named.time
+		return named
 	}
-	return unnamed.actor, unnamed.time
+	return unnamed
 }
 
 // blame keeps the later of two touches, but never lets automation cover up

@@ -34,6 +34,12 @@ type Watcher interface {
 	Drifts(ctx context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error)
 }
 
+// An Explainer says why a setting is forecast and judged as it is; for the path ""
+// it does so for each finding on the resource.
+type Explainer interface {
+	Explain(ctx context.Context, address penumbra.Address, path string) ([]penumbra.Explanation, error)
+}
+
 // A Planner says what can be done and what was.
 type Planner interface {
 	// Proposals returns the open proposals of a drift by rank, making them
@@ -56,6 +62,7 @@ type Decider interface {
 // Service is all that the pages need.
 type Service interface {
 	Watcher
+	Explainer
 	Planner
 	Decider
 }

@@ -36,6 +36,7 @@ type shop struct {
 	resources []penumbra.ResourceStatus
 	views     map[penumbra.Address]penumbra.ShadowView
 	drifts    []penumbra.Drift
+	explained []penumbra.Explanation
 	proposals []penumbra.Proposal
 	omitted   []penumbra.Omitted
 	runs      []penumbra.Run
@@ -69,6 +70,12 @@ func (s *shop) Shadow(_ context.Context, a penumbra.Address) (penumbra.ShadowVie
 		return view, &penumbra.Error{Kind: penumbra.NotFound, What: "there is no resource " + string(a), Remedy: "look at the list"}
 	}
 	return view, nil
+}
+
+func (s *shop) Explain(_ context.Context, a penumbra.Address, path string) ([]penumbra.Explanation, error) {
+	return slices.DeleteFunc(slices.Clone(s.explained), func(e penumbra.Explanation) bool {
+		return e.Resource != a || path != "" && e.Path != path
+	}), nil
 }
 
 func (s *shop) Drifts(_ context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error) {
@@ -144,6 +151,10 @@ func newShop(t testing.TB) *shop {
 		{ID: "d-sg", Resource: "network/aws_security_group.edge", Type: "aws_security_group", Verdict: penumbra.Unexpected, Opened: before(26 * time.Hour), Changed: before(26 * time.Hour), Status: penumbra.Acknowledged, AcknowledgedBy: "bo", AcknowledgedAt: before(20 * time.Hour),
 			Findings: []penumbra.Finding{{Path: "description", Verdict: penumbra.Unexpected, Actual: penumbra.String(hostile)}}},
 		{ID: "d-db", Resource: mainDB, Type: "aws_db_instance", Verdict: penumbra.Drifted, Critical: true, Cause: cause, Opened: before(37 * time.Minute), Changed: before(37 * time.Minute), Foreseen: before(30 * time.Hour), Findings: []penumbra.Finding{class, iops}},
+	}
+	s.explained = []penumbra.Explanation{
+		{Resource: mainDB, Path: "instance_class", Verdict: penumbra.Drifted, Sentence: "drifted: alice@example.com touched it with ModifyDBInstance 38 minutes ago; none of its 6 peers went there."},
+		{Resource: mainDB, Path: "tags.note", Sentence: "90 % to change within 7 days, because \"><script>alert(3)</script> changed it."},
 	}
 	s.addResources()
 	s.addShadow(class, iops)

@@ -151,6 +151,7 @@ type resourcePage struct {
 	View     penumbra.ShadowView
 	Settings []penumbra.SettingView // the gravest first
 	Shown    string                 // the path whose history is plotted, "" for none
+	Why      string                 // what moved its forecast, or led to its verdict
 	History  []penumbra.HistoryPoint
 	Plot     *plot
 }
@@ -168,6 +169,7 @@ func (s *site) resource(w http.ResponseWriter, r *http.Request, sess session) er
 	shown := shownSetting(data.Settings, view.History, r.URL.Query().Get("path"))
 	if shown != nil {
 		data.Shown = shown.Path
+		data.Why = s.why(r, address, shown.Path)[shown.Path]
 		data.Plot = plotOf(shown, view.History, view.Time)
 		data.History = latestFirst(view.History, shown.Path)
 	}
@@ -214,6 +216,21 @@ func latestFirst(history []penumbra.HistoryPoint, path string) []penumbra.Histor
 type driftPage struct {
 	Drift penumbra.Drift
 	Runs  []penumbra.Run
+	Why   map[string]string // a sentence by the finding's path
+}
+
+// why returns a sentence for each path. A page does without where none can be
+// had: it says what is, and not only why.
+func (s *site) why(r *http.Request, address penumbra.Address, path string) map[string]string {
+	explanations, err := s.service.Explain(r.Context(), address, path)
+	if err != nil {
+		return nil
+	}
+	out := make(map[string]string, len(explanations))
+	for i := range explanations {
+		out[explanations[i].Path] = explanations[i].Sentence
+	}
+	return out
 }
 
 type proposalsPart struct {
@@ -265,7 +282,11 @@ func (s *site) drift(w http.ResponseWriter, r *http.Request, sess session) error
 		return err
 	}
 	runs = slices.DeleteFunc(slices.Clone(runs), func(run penumbra.Run) bool { return run.Drift != d.ID })
-	s.show(w, http.StatusOK, "drift.html", s.frame(d.Resource.Local(), sess, driftPage{d, runs}))
+	page := driftPage{Drift: d, Runs: runs}
+	if d.Active() {
+		page.Why = s.why(r, d.Resource, "")
+	}
+	s.show(w, http.StatusOK, "drift.html", s.frame(d.Resource.Local(), sess, page))
 	if d.Active() {
 		_ = http.NewResponseController(w).Flush() // a writer that cannot flush sends it all at the end
 	}

@@ -359,6 +359,9 @@ func TestHostileHistoryStaysData(t *testing.T) {
 	if err := json.Unmarshal([]byte(one(t, doc, "script", "id=plot-data").FirstChild.Data), &p); err != nil {
 		t.Fatal(err)
 	}
+	if got := text(one(t, doc, "p", "class=why")); !strings.Contains(got, "<script>alert(3)</script> changed it") {
+		t.Errorf("the explanation came as %q", got)
+	}
 	if p.Marks[0].Actor != "</script><script>alert(2)</script>" {
 		t.Errorf("the actor came as %q", p.Marks[0].Actor)
 	}
@@ -370,6 +373,9 @@ func TestDriftPage(t *testing.T) {
 	doc := signIn(t, s).page("/drift?id=d-db")
 	if got := text(one(t, doc, "dl", "class=facts")); !shows(got, "Who alice@example.com (user)") || !shows(got, "ModifyDBInstance in cloudtrail") || !strings.Contains(got, "38 min ago") {
 		t.Errorf("facts: %s", got)
+	}
+	if got := text(all(doc, "span", "class=reason")[0]); got != s.explained[0].Sentence {
+		t.Errorf("the first finding is explained by %q", got)
 	}
 	proposals := all(doc, "details", "class=proposal")
 	if len(proposals) != 3 || attr(proposals[0], "data-proposal") != "p-adopt" {

@@ -76,10 +76,9 @@ exact plan shown.`,
 		&cobra.Group{ID: "data", Title: "Timelines:"},
 	)
 	root.AddCommand(
-		a.mineCommand(),
-		a.initCommand(), a.serveCommand(), a.checkCommand(), a.statusCommand(), a.shadowCommand(), a.driftCommand(),
+		a.initCommand(), a.serveCommand(), a.checkCommand(), a.statusCommand(), a.shadowCommand(), a.explainCommand(), a.driftCommand(),
 		a.proposalsCommand(), a.approveCommand(), a.rejectCommand(), a.customizeCommand(), a.rollbackCommand(), a.runCommand(),
-		a.ingestCommand(), a.exportCommand(), a.backtestCommand(), a.demoCommand(),
+		a.ingestCommand(), a.exportCommand(), a.mineCommand(), a.backtestCommand(), a.demoCommand(),
 	)
 	return root
 }

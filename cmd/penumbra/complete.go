@@ -36,6 +36,21 @@ func (a *app) completeAddresses(cmd *cobra.Command, _ []string, _ string) ([]str
 	})
 }
 
+// completeSettings completes an address, then the path of one of its settings.
+func (a *app) completeSettings(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return a.completeAddresses(cmd, args, prefix)
+	}
+	return a.completing(cmd, func(ctx context.Context, s *service) []string {
+		view, _ := s.Shadow(ctx, penumbra.Address(args[0]))
+		out := make([]string, len(view.Settings))
+		for i := range view.Settings {
+			out[i] = view.Settings[i].Path
+		}
+		return out
+	})
+}
+
 func (a *app) completeDrifts(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	return a.completing(cmd, func(ctx context.Context, s *service) []string {
 		drifts, _ := s.Drifts(ctx, penumbra.DriftQuery{Active: true})

@@ -96,7 +96,7 @@ func (a *app) engineConfig(c *config, store engine.Store, o openOptions) (engine
 	}
 	cfg := engine.Config{
 		Store: store, NewShadow: models[c.Model], Judge: &ruled{Judge: judge, fixed: rules}, Codec: codec{},
-		Fold: timeline.Fold, Order: timeline.Order, Key: key, Confidence: c.Confidence,
+		Fold: timeline.Fold, Order: timeline.Order, Explain: explained, Key: key, Confidence: c.Confidence,
 		Schedule: engine.Schedule{Every: c.Schedule.Every, Jitter: c.Schedule.Jitter, Gap: c.Schedule.Gap, Burst: c.Schedule.Burst, ReadTimeout: c.Schedule.Timeout},
 		Version:  buildVersion(), ModelName: c.Model, Now: o.now, Log: o.log,
 	}

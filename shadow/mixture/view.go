@@ -39,11 +39,16 @@ func (v *view) look(m *Model, r *penumbra.Resource, at time.Time) {
 
 // ask lets every expert answer for all looks, which are of one resource.
 func (v *view) ask(m *Model) {
-	n := len(v.looks)
-	if n == 0 {
+	if len(v.looks) == 0 {
 		v.answers = v.answers[:0]
 		return
 	}
+	v.askFrom(m, m.stateOf(v.looks[0].Number))
+}
+
+// askFrom does so from a state of the network.
+func (v *view) askFrom(m *Model, state []float32) {
+	n := len(v.looks)
 	v.answers = resize(v.answers, n)
 	v.questions = resize(v.questions, n)
 	v.replies = resize(v.replies, n)
@@ -52,7 +57,7 @@ func (v *view) ask(m *Model) {
 		v.statistics(m, &v.looks[i], &v.answers[i], &v.questions[i], w)
 	}
 	if !m.options.NoNetwork {
-		m.net.AskAll(m.stateOf(v.looks[0].Number), v.questions, v.replies, &m.scratch)
+		m.net.AskAll(state, v.questions, v.replies, &m.scratch)
 	}
 	for i := range v.answers {
 		a := &v.answers[i]
