@@ -130,6 +130,19 @@ const (
 	NumFeatures
 )
 
+// NumPeerFeatures is the number of those that Peer returns.
+const NumPeerFeatures = 7
+
+// Peer returns the plain features: time since the last change, own changes, the
+// same decayed, the class's rate over a year and a month, and the pooled
+// model's log odds.
+func (l *Look) Peer() [NumPeerFeatures]float32 {
+	x := &l.Features
+	return [NumPeerFeatures]float32{
+		x[featureSince], x[featureOwnCount], x[featureOwnSeason], x[featureChanged], x[featureClassRate], x[featureClassMonth], x[featurePooled],
+	}
+}
+
 // NumOwnFeatures is the number of [OwnFeatures].
 const NumOwnFeatures = NumFeatures - 15
 
