@@ -28,9 +28,18 @@ type AtRisk struct {
 
 // Stays returns the pooled model's probability that the setting does not depart
 // within the time.
-func (x *AtRisk) Stays(span time.Duration) float64 {
-	o := x.question.outlook(x.setting.class, x.setting, true)
+func (x *AtRisk) Stays(span time.Duration) float64 { return 1 - x.outlook().leaving(span) }
+
+// Calm returns the same as if no departures of its peers excited it.
+func (x *AtRisk) Calm(span time.Duration) float64 {
+	o := x.outlook()
+	o.leave.wave = 0
 	return 1 - o.leaving(span)
+}
+
+func (x *AtRisk) outlook() *outlook {
+	o := x.question.outlook(x.setting.class, x.setting, true)
+	return &o
 }
 
 // Departing visits the settings of a resource that may depart, sorted by path.

@@ -248,7 +248,7 @@ func (p *correcting) ask(d int) {
 		if r.Path != x.Setting {
 			return
 		}
-		candidates := p.model.Next(r, x.Time.Unix())
+		candidates := p.model.Next(r, x.Time)
 		n.set = len(candidates)
 		for i, c := range candidates {
 			if c.Value == x.To {
@@ -270,25 +270,30 @@ func (p *correcting) ask(d int) {
 // unnamed is the probability that a value is taken to have had if none was said.
 const unnamed = 1e-3
 
-// majority returns the commonest value of the peers that is not the setting's
-// own, of the same line of versions and as fine.
+// majority returns the commonest value of the peers of those that the fleet first
+// had after the setting's own, of the same line of versions and as fine.
 func (p *correcting) majority(r *shadow.AtRisk, at time.Time) penumbra.Value {
-	count := map[penumbra.Value]int{}
-	var best penumbra.Value
+	count, first := map[penumbra.Value]int{}, map[penumbra.Value]int64{}
 	kind, class, own := r.Type, r.Class, r.Value
 	for n := 1; n <= p.counts.Numbers(); n++ {
 		if p.counts.TypeOf(uint32(n)) != kind {
 			continue
 		}
 		p.counts.DepartingNumber(uint32(n), at, func(y *shadow.AtRisk) {
-			if y.Class != class || y.Value == own || !departure.Replaces(own, y.Value) {
+			if y.Class != class || !departure.Replaces(own, y.Value) {
 				return
 			}
 			count[y.Value]++
-			if best.IsNull() || count[y.Value] > count[best] {
-				best = y.Value
+			if t, ok := first[y.Value]; !ok || y.Since < t {
+				first[y.Value] = y.Since
 			}
 		})
+	}
+	var best penumbra.Value
+	for v, n := range count {
+		if first[v] > first[own] && (best.IsNull() || n > count[best] || n == count[best] && v.Text() > best.Text()) {
+			best = v
+		}
 	}
 	return best
 }

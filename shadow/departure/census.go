@@ -12,8 +12,8 @@ const daySeconds = 86400
 
 // Half-lives of what is counted of departures, in days.
 const (
-	waveLife   = 30
-	seasonLife = 180
+	followLife = 30
+	ownLife    = 180
 	yearLife   = 365
 )
 
@@ -35,12 +35,16 @@ type class struct {
 	kind, path string
 	values     []*held
 	byValue    map[penumbra.Value]*held
-	lines      map[string]*line
-	families   map[string]*decayed // departures by family of resources, yearLife
-	last       penumbra.Value      // departed to
-	roster     []uint32            // of resources of the type, at most Options.Members
-	scanned    uint32              // numbers that were looked at for the roster
-	members    float64             // that are declared, at the last census
+	families   map[string]*decayed       // departures by family of resources, yearLife
+	last       map[string]penumbra.Value // what was last departed to, by line of versions
+	roster     []uint32                  // of resources of the type, at most Options.Members
+	scanned    uint32                    // numbers that were looked at for the roster
+	members    float64                   // that are declared, at the last census
+	controls   []*example                // that were asked about at the last census
+	cases      []*example                // that departed since
+	shift      [horizons]float64         // see balance
+	kept       []*example                // a sample of all questions so far
+	questions  uint64                    // so far
 }
 
 // held is one value that members have or had.
@@ -49,14 +53,10 @@ type held struct {
 	version version
 	first   int64 // Unix seconds when the fleet first had it
 	holders float64
-	wave    decayed // departures from it
-	season  decayed
-	ever    float64
-	to      []arrival // where they went
-	newer   float64   // values of its line that came later and have holders
-	newest  int64     // when the last of them came
-	ahead   float64   // share of its line's members that have one of them
-	choice  penumbra.Value
+	to      []arrival      // where those went that departed from it
+	newer   float64        // values of its line that came later and have holders
+	common  penumbra.Value // the commonest of them
+	newest  penumbra.Value // the last of them that came
 }
 
 // arrival counts the departures to a value.
@@ -66,14 +66,8 @@ type arrival struct {
 	Count decayed
 }
 
-// line is the versions that replace each other.
-type line struct {
-	members float64
-	values  []*held
-}
-
 func newClass(kind, path string) *class {
-	return &class{kind: kind, path: path, byValue: map[penumbra.Value]*held{}, families: map[string]*decayed{}}
+	return &class{kind: kind, path: path, byValue: map[penumbra.Value]*held{}, families: map[string]*decayed{}, last: map[string]penumbra.Value{}}
 }
 
 // mostValues bounds the values that are kept of a class.
@@ -154,38 +148,28 @@ func (c *class) enlist(m *Model) {
 
 // compare sees which values are newer versions of others.
 func (c *class) compare() {
-	c.lines = map[string]*line{}
+	lines := map[string][]*held{}
 	for _, x := range c.values {
-		if x.version.depth == 0 || x.holders == 0 {
-			continue
+		if x.version.depth > 0 && x.holders > 0 {
+			lines[x.version.line] = append(lines[x.version.line], x)
 		}
-		l := c.lines[x.version.line]
-		if l == nil {
-			l = &line{}
-			c.lines[x.version.line] = l
-		}
-		l.members += x.holders
-		l.values = append(l.values, x)
 	}
 	for _, x := range c.values {
-		x.newer, x.newest, x.ahead, x.choice = 0, 0, 0, penumbra.Null()
-		l := c.lines[x.version.line]
-		if l == nil || x.version.depth == 0 {
-			continue
-		}
-		var ahead, most float64
-		for _, y := range l.values {
+		x.newer, x.common, x.newest = 0, penumbra.Null(), penumbra.Null()
+		var most float64
+		var latest int64
+		for _, y := range lines[x.version.line] {
 			if y.first <= x.first || y.version.depth < x.version.depth {
 				continue
 			}
 			x.newer++
-			x.newest = max(x.newest, y.first)
-			ahead += y.holders
 			if y.holders > most {
-				most, x.choice = y.holders, y.value
+				most, x.common = y.holders, y.value
+			}
+			if y.first > latest {
+				latest, x.newest = y.first, y.value
 			}
 		}
-		x.ahead = ahead / l.members
 	}
 }
 
@@ -197,24 +181,23 @@ func (c *class) depart(family string, from, to penumbra.Value, at int64) {
 		c.families[family] = f
 	}
 	f.add(at, yearLife)
-	c.last = to
+	if len(c.last) < mostValues {
+		c.last[versionOf(from).line] = to
+	}
 	x := c.value(from, at)
 	if x == nil {
 		return
 	}
-	x.wave.add(at, waveLife)
-	x.season.add(at, seasonLife)
-	x.ever++
 	for i := range x.to {
 		if x.to[i].Value == to {
-			x.to[i].Count.add(at, waveLife)
+			x.to[i].Count.add(at, followLife)
 			return
 		}
 	}
 	if len(x.to) == mostTargets {
 		least := 0
 		for i := range x.to {
-			if x.to[i].Count.as(at, waveLife) < x.to[least].Count.as(at, waveLife) {
+			if x.to[i].Count.as(at, followLife) < x.to[least].Count.as(at, followLife) {
 				least = i
 			}
 		}

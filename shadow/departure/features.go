@@ -17,12 +17,6 @@ const (
 	featureNewer
 	featureMinorBehind
 	featureMinorNewer
-	featureLike
-	featureLikeLine
-	featureFled
-	featureFledSeason
-	featureFledEver
-	featureAhead
 	numFeatures
 )
 
@@ -37,12 +31,6 @@ var FeatureNames = [numFeatures]string{
 	featureNewer:       "how many newer versions of its line there are",
 	featureMinorBehind: "its version names more than the major, and is behind",
 	featureMinorNewer:  "the same by how many versions",
-	featureLike:        "share of its peers that have its value",
-	featureLikeLine:    "share of its version's line that has its value",
-	featureFled:        "departures of its peers from its value, half-life 30 d",
-	featureFledSeason:  "the same, half-life 180 d",
-	featureFledEver:    "the same, ever",
-	featureAhead:       "share of its version's line that has a newer one",
 }
 
 // features fills in what is known of a setting of the class.
@@ -52,7 +40,7 @@ func (c *class) features(out *[numFeatures]float32, x *shadow.AtRisk, at int64, 
 	out[featureOwn] = float32(math.Log1p(float64(len(x.Left))))
 	own := 0.0
 	if n := len(x.Left); n > 0 {
-		out[featureOwnLately] = float32(math.Exp2(-float64(max(0, at-x.Left[n-1])) / daySeconds / seasonLife))
+		out[featureOwnLately] = float32(math.Exp2(-float64(max(0, at-x.Left[n-1])) / daySeconds / ownLife))
 		for _, t := range x.Left {
 			own += math.Exp2(-float64(max(0, at-t)) / daySeconds / yearLife)
 		}
@@ -73,12 +61,4 @@ func (c *class) features(out *[numFeatures]float32, x *shadow.AtRisk, at int64, 
 	out[featureNewer] = float32(math.Log1p(v.newer) / 2)
 	out[featureMinorBehind] = out[featureMinor] * out[featureBehind]
 	out[featureMinorNewer] = out[featureMinor] * out[featureNewer]
-	out[featureLike] = float32(math.Log(v.holders/(c.members+1)+0.001) / 3)
-	if l := c.lines[v.version.line]; l != nil {
-		out[featureLikeLine] = float32(math.Log(v.holders/(l.members+1)+0.01) / 2)
-	}
-	out[featureFled] = float32(min(2, v.wave.as(at, waveLife)/(v.holders+1)))
-	out[featureFledSeason] = float32(min(2, v.season.as(at, seasonLife)/(v.holders+1)))
-	out[featureFledEver] = float32(min(2, math.Log1p(v.ever/(v.holders+1))))
-	out[featureAhead] = float32(v.ahead)
 }

@@ -10,9 +10,10 @@ import (
 
 // example is a question that the model asked itself.
 type example struct {
-	at       int64 // Unix seconds
-	interval int8  // in which it departed, horizons if it has not
-	offset   [horizons]float32
+	at       int64             // Unix seconds
+	interval int8              // in which it departed, horizons if it has not
+	offset   [horizons]float32 // the pooled model's log odds by interval
+	calm     [horizons]float32 // the same as if no wave went through its peers
 	features [numFeatures]float32
 }
 
@@ -25,6 +26,7 @@ type settingKey struct {
 // cohort is the questions of one day about one class, which are compared with
 // one another.
 type cohort struct {
+	class    *class
 	at       int64
 	stage    int // intervals that were learnt
 	keys     []settingKey
@@ -45,6 +47,9 @@ func (m *Model) Advance(t time.Time) {
 		m.day = today - mostDays
 	}
 	for ; m.day <= today; m.day++ {
+		for _, c := range m.classes {
+			m.learnCases(c)
+		}
 		m.mature(m.day * daySeconds)
 		for _, c := range m.classes {
 			m.survey(c, time.Unix(m.day*daySeconds, 0).UTC())
@@ -57,30 +62,64 @@ func (m *Model) Advance(t time.Time) {
 func (m *Model) survey(c *class, at time.Time) {
 	share := min(1.0/7, float64(m.options.Questions)/float64(len(m.classes))/(c.members+1))
 	d := dice{seed: m.options.Seed, day: uint64(m.day)}
-	now := cohort{at: at.Unix()}
+	now := cohort{class: c, at: at.Unix()}
 	c.forget(now.at)
-	var offered [][horizons]float64
-	var pooled []float64
 	var drawn []shadow.AtRisk
 	c.census(m, at, func(x *shadow.AtRisk) {
-		if d.roll() >= share {
-			return
+		if d.roll() < share {
+			drawn = append(drawn, *x) // nothing is observed before it is used
 		}
-		z, month := offsets(x)
-		offered, pooled, drawn = append(offered, z), append(pooled, month), append(drawn, *x)
 	})
 	for i := range drawn {
-		x := &example{at: now.at, interval: int8(horizons)}
-		for k, z := range offered[i] {
-			x.offset[k] = float32(z)
-		}
-		c.features(&x.features, &drawn[i], now.at, pooled[i])
+		x := c.example(&drawn[i], now.at)
+		c.keep(x, &d)
 		key := settingKey{drawn[i].Number, drawn[i].Path}
 		m.asked[key] = append(m.asked[key], x)
 		now.keys, now.examples = append(now.keys, key), append(now.examples, x)
 	}
-	if len(now.examples) > 0 {
-		m.cohorts = append(m.cohorts, now)
+	c.controls = now.examples
+	m.balance(c)
+	m.cohorts = append(m.cohorts, now)
+}
+
+// mostKept is how many questions are kept of a class to know what is usual.
+const mostKept = 512
+
+// keep takes a question into the sample of all so far (Vitter, "Random sampling
+// with a reservoir", ACM TOMS 11 (1985), 37-57).
+func (c *class) keep(x *example, d *dice) {
+	c.questions++
+	if len(c.kept) < mostKept {
+		c.kept = append(c.kept, x)
+	} else if i := int(d.roll() * float64(c.questions)); i < mostKept {
+		c.kept[i] = x
+	}
+}
+
+// slowly is how much of today's level gives way to the usual one: half, because
+// on one history each of the two was right in one half of the time. A judgement.
+const slowly = 0.5
+
+// balance sets the shift of the class's log odds. It takes away what the
+// regressions add on average over all days so far, so that who departs does not
+// change how many do. And it draws the pooled model's level of the day, but for
+// the wave, to the usual one: once a wave is over its rate is high, just when
+// little is left to depart.
+func (m *Model) balance(c *class) {
+	for k := range horizons {
+		var usual, learnt, today float64
+		for _, x := range c.kept {
+			usual += math.Exp(float64(x.calm[k]))
+			learnt += math.Exp(m.who[k].LogOdds(float64(x.calm[k]), x.features[:]))
+		}
+		for _, x := range c.controls {
+			today += math.Exp(float64(x.calm[k]))
+		}
+		if len(c.kept) == 0 || len(c.controls) == 0 {
+			return
+		}
+		n, now := float64(len(c.kept)), float64(len(c.controls))
+		c.shift[k] = slowly*(math.Log(usual/n)-math.Log(today/now)) - math.Log(learnt/usual)
 	}
 }
 
@@ -99,8 +138,13 @@ func (m *Model) Learn(change *shadow.Change) {
 		c = newClass(change.Type, change.Class)
 		m.byKey[key] = c
 		m.classes = append(m.classes, c)
-		c.census(m, change.By.Time, nil)
+		m.survey(c, change.By.Time)
 	}
+	m.counts.Departing(change.Resource, change.By.Time, func(x *shadow.AtRisk) {
+		if x.Path == change.Path {
+			c.cases = append(c.cases, c.example(x, change.By.Time.Unix()))
+		}
+	})
 	m.ways.learn(c, change.From, change.To, at)
 	c.depart(shadow.Family(change.Resource), change.From, change.To, at)
 	asked := settingKey{m.counts.Number(change.Resource), change.Path}
@@ -113,7 +157,7 @@ func (m *Model) Learn(change *shadow.Change) {
 }
 
 // mostClasses bounds how many classes are watched.
-const mostClasses = 4096
+const mostClasses = 1024
 
 // intervalOf returns the interval that so many seconds fall in, horizons if
 // they are beyond the last.
@@ -157,24 +201,65 @@ func (m *Model) drop(key settingKey, x *example) {
 	m.asked[key] = l
 }
 
+// example describes a setting of the class as it is now.
+func (c *class) example(x *shadow.AtRisk, at int64) *example {
+	e := &example{at: at, interval: int8(horizons)}
+	for k, z := range byInterval(x.Stays) {
+		e.offset[k] = float32(z)
+	}
+	for k, z := range byInterval(x.Calm) {
+		e.calm[k] = float32(z)
+	}
+	c.features(&e.features, x, at, logistic.LogOddsOf(1-x.Stays(Horizons[1])))
+	return e
+}
+
+// learnCases teaches what departed on the day that is over against what was at
+// risk with it, for all horizons: a setting that departs at once departs within
+// each of them.
+func (m *Model) learnCases(c *class) {
+	if len(c.cases) == 0 {
+		return
+	}
+	var at []*example
+	var happened []bool
+	for _, x := range c.controls {
+		if x.interval == int8(horizons) {
+			at, happened = append(at, x), append(happened, false)
+		}
+	}
+	for _, x := range c.cases {
+		at, happened = append(at, x), append(happened, true)
+	}
+	c.cases = c.cases[:0]
+	for k := range horizons {
+		m.contrast(k, at, happened, caseBelief)
+	}
+}
+
 // learn teaches the interval that a cohort has come through.
 func (m *Model) learn(c *cohort) {
 	k := c.stage
-	var z []float64
 	var at []*example
-	departed := 0.0
+	var happened []bool
 	for _, x := range c.examples {
 		if int(x.interval) < k {
 			continue
 		}
-		at = append(at, x)
+		at, happened = append(at, x), append(happened, int(x.interval) == k)
+	}
+	m.contrast(k, at, happened, questionBelief)
+}
+
+// contrast teaches who of those at risk departed, whatever the day's level.
+func (m *Model) contrast(k int, at []*example, happened []bool, belief float64) {
+	var z []float64
+	departed := 0.0
+	for i, x := range at {
 		z = append(z, m.who[k].LogOdds(float64(x.offset[k]), x.features[:]))
-		if int(x.interval) == k {
+		if happened[i] {
 			departed++
 		}
-	}
-	for i, x := range at {
-		m.level[k].Learn(z[i], nil, int(x.interval) == k, levelBelief)
 	}
 	if departed == 0 || departed == float64(len(at)) {
 		return // who, where nobody or everybody did, is no question
@@ -198,7 +283,7 @@ func (m *Model) learn(c *cohort) {
 			f[j] = x.features[j] - float32(mean[j]/sum)
 		}
 		offset -= m.who[k].LogOdds(0, f[:])
-		m.who[k].Learn(offset, f[:], int(x.interval) == k, whoBelief)
+		m.who[k].Learn(offset, f[:], happened[i], belief)
 	}
 }
 

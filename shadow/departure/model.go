@@ -30,7 +30,6 @@ type Model struct {
 	options Options
 	counts  *shadow.Pooled
 	who     [horizons]*logistic.Regression // contrasts within a day and class
-	level   [horizons]*logistic.Regression // of all, a constant
 	classes []*class                       // in the order in which they first departed
 	byKey   map[classKey]*class
 	ways    ways
@@ -42,14 +41,14 @@ type Model struct {
 
 type classKey struct{ kind, path string }
 
-// The deviations of the regressions' weights before anything is learnt, and how
+// The deviation of the regressions' weights before anything is learnt, and how
 // much of an example they believe: what departs on one day is often one
-// occasion. Judgement.
+// occasion. A case is one that departs, on its day; a question is one that was
+// asked before. Chosen on the first half of one history.
 const (
-	whoDeviation   = 0.3
-	whoBelief      = 0.02
-	levelDeviation = 1
-	levelBelief    = 0.002
+	deviation      = 0.3
+	caseBelief     = 1
+	questionBelief = 0.1
 )
 
 // New returns a model of the departures that the counts see. It has learnt
@@ -63,8 +62,7 @@ func New(counts *shadow.Pooled, o Options) *Model {
 	}
 	m := &Model{options: o, counts: counts, byKey: map[classKey]*class{}, asked: map[settingKey][]*example{}, ways: newWays()}
 	for k := range horizons {
-		m.who[k] = logistic.New(numFeatures, whoDeviation)
-		m.level[k] = logistic.New(0, levelDeviation)
+		m.who[k] = logistic.New(numFeatures, deviation)
 	}
 	return m
 }
@@ -83,7 +81,6 @@ func (m *Model) Leave(x *shadow.AtRisk, at time.Time) [horizons]float64 {
 // stays returns the probability of no departure by the end of each horizon.
 func (m *Model) stays(x *shadow.AtRisk, at time.Time) [horizons]float64 {
 	var out [horizons]float64
-	offset, pooled := offsets(x)
 	c := m.byKey[classKey{x.Type, x.Class}]
 	if c == nil || x.Away {
 		for k, span := range Horizons {
@@ -91,11 +88,10 @@ func (m *Model) stays(x *shadow.AtRisk, at time.Time) [horizons]float64 {
 		}
 		return out
 	}
-	var f [numFeatures]float32
-	c.features(&f, x, at.Unix(), pooled)
+	e := c.example(x, at.Unix())
 	stays := 1.0
 	for k := range out {
-		z := m.level[k].LogOdds(m.who[k].LogOdds(offset[k], f[:]), nil)
+		z := m.who[k].LogOdds(float64(e.offset[k])+c.shift[k], e.features[:])
 		stays *= 1 - logistic.Probability(z)
 		out[k] = stays
 	}
@@ -135,19 +131,17 @@ func within(stays *[horizons]float64, span time.Duration) float64 {
 	return before
 }
 
-// offsets returns the pooled model's log odds of a departure in each interval
-// if there was none before it, and those of one within 30 days.
-func offsets(x *shadow.AtRisk) (out [horizons]float64, month float64) {
+// byInterval returns log odds of a departure in each interval if there was none
+// before it.
+func byInterval(stays func(time.Duration) float64) [horizons]float64 {
+	var out [horizons]float64
 	before := 1.0
 	for k, span := range Horizons {
-		s := x.Stays(span)
+		s := stays(span)
 		out[k] = logistic.LogOddsOf(1 - s/max(before, 1e-12))
 		before = s
-		if k == 1 {
-			month = logistic.LogOddsOf(1 - s)
-		}
 	}
-	return out, month
+	return out
 }
 
 // Weights returns what was learnt of each feature for each horizon, in the

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/shadow"
@@ -12,8 +13,9 @@ import (
 // The ways in which a departure chooses its value.
 const (
 	wayFollow = iota // where its peers went that left the same value
-	wayNewer         // the commonest newer version of its line
-	wayLast          // the value that the class last departed to
+	wayCommon        // the commonest newer version of its line
+	wayNewest        // the newest version of its line
+	wayLast          // the value that its line last departed to
 	numWays
 )
 
@@ -42,15 +44,15 @@ func newWays() ways {
 // offers returns what each way says, nil where it says nothing.
 func (c *class) offers(from penumbra.Value, at int64) [numWays][]penumbra.Candidate {
 	var out [numWays][]penumbra.Candidate
-	if c.last != from && !c.last.IsNull() && c.sameLine(from, c.last) {
-		out[wayLast] = []penumbra.Candidate{{Value: c.last, Probability: 1 - other}}
+	if last := c.last[versionOf(from).line]; last != from && !last.IsNull() {
+		out[wayLast] = single(last)
 	}
 	x := c.byValue[from]
 	if x == nil {
 		return out
 	}
-	if !x.choice.IsNull() {
-		out[wayNewer] = []penumbra.Candidate{{Value: x.choice, Probability: 1 - other}}
+	if !x.common.IsNull() {
+		out[wayCommon], out[wayNewest] = single(x.common), single(x.newest)
 	}
 	var sum float64
 	for i := range x.to {
@@ -64,11 +66,11 @@ func (c *class) offers(from penumbra.Value, at int64) [numWays][]penumbra.Candid
 
 // follow is how strongly former departures to a value say that it is the next;
 // never so little that it counts for nothing.
-func follow(a *arrival, at int64) float64 { return a.Count.as(at, waveLife) + 1e-9 }
+func follow(a *arrival, at int64) float64 { return a.Count.as(at, followLife) + 1e-9 }
 
-// sameLine reports whether one value may replace the other: they are versions of
-// one line, or no versions.
-func (c *class) sameLine(a, b penumbra.Value) bool { return versionOf(a).line == versionOf(b).line }
+func single(v penumbra.Value) []penumbra.Candidate {
+	return []penumbra.Candidate{{Value: v, Probability: 1 - other}}
+}
 
 // candidates joins what the ways say, the likeliest first.
 func (w *ways) candidates(offers *[numWays][]penumbra.Candidate) []penumbra.Candidate {
@@ -122,11 +124,14 @@ func (w *ways) learn(c *class, from, to penumbra.Value, at int64) {
 
 // Next returns the values that the setting may depart to, the likeliest first,
 // given that it does; what their probabilities leave to 1 is that of any other.
-func (m *Model) Next(x *shadow.AtRisk, at int64) []penumbra.Candidate {
+// Where nothing of its class has departed yet it looks at all peers, which costs
+// O(resources).
+func (m *Model) Next(x *shadow.AtRisk, at time.Time) []penumbra.Candidate {
 	c := m.byKey[classKey{x.Type, x.Class}]
 	if c == nil {
-		return nil
+		c = newClass(x.Type, x.Class)
+		c.census(m, at, nil)
 	}
-	offers := c.offers(x.Value, at)
+	offers := c.offers(x.Value, at.Unix())
 	return m.ways.candidates(&offers)
 }
