@@ -23,29 +23,30 @@ type Correction struct {
 	Old, New string // of the template, as the code spells them
 }
 
-// correctionColumns are those of a file of corrections, in their order.
-var correctionColumns = []string{"time_unix", "commit", "resource", "type", "setting", "old_template", "new_template"}
+// CorrectionColumns are those of a file of corrections, in their order.
+const CorrectionColumns = "time_unix, commit, resource, type, setting, old_template, new_template"
 
-// ReadCorrections reads tab separated lines below a line that names the columns:
-// time_unix, commit, resource, type, setting, old_template, new_template. Lines
-// without an old or a new value, of resources that came or went, are left out.
+// ReadCorrections reads tab separated lines below a line that names the columns,
+// [CorrectionColumns]. Lines without an old or a new value, of resources that
+// came or went, are left out.
 // It returns an error of kind Invalid that names the line that cannot be read.
 func ReadCorrections(r io.Reader) ([]Correction, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	wrong := func(n int, what string) error {
-		return invalid(fmt.Sprintf("line %d of the corrections %s", n, what), "give tab separated "+strings.Join(correctionColumns, ", "))
+		return invalid(fmt.Sprintf("line %d of the corrections %s", n, what), "give tab separated "+CorrectionColumns)
 	}
+	columns := strings.Split(CorrectionColumns, ", ")
 	var out []Correction
 	for n := 1; lines.Scan(); n++ {
 		fields := strings.Split(lines.Text(), "\t")
 		if n == 1 {
-			if !slices.Equal(fields, correctionColumns) {
+			if !slices.Equal(fields, columns) {
 				return nil, wrong(n, "does not name the columns")
 			}
 			continue
 		}
-		if len(fields) != len(correctionColumns) {
+		if len(fields) != len(columns) {
 			return nil, wrong(n, fmt.Sprintf("has %d fields", len(fields)))
 		}
 		seconds, err := strconv.ParseInt(fields[0], 10, 64)

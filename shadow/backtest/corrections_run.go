@@ -86,7 +86,7 @@ type correcting struct {
 	random  *rand.Rand
 	past    map[classKey]int // departures seen, by class
 	cuts    []int64
-	risks   []risk // in the order of cuts
+	risks   []risk  // in the order of cuts
 	estate  float64 // settings of all classes that might have departed, summed over cuts made
 	made    int
 	named   []named
@@ -271,7 +271,7 @@ func (p *correcting) ask(d int) {
 const unnamed = 1e-3
 
 // majority returns the commonest value of the peers of those that the fleet first
-// had after the setting's own, of the same line of versions and as fine.
+// had after the setting's own and that may replace it.
 func (p *correcting) majority(r *shadow.AtRisk, at time.Time) penumbra.Value {
 	count, first := map[penumbra.Value]int{}, map[penumbra.Value]int64{}
 	kind, class, own := r.Type, r.Class, r.Value

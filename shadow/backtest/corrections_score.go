@@ -1,8 +1,6 @@
 package backtest
 
 import (
-	"cmp"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -22,12 +20,12 @@ type CorrectionReport struct {
 	Repeated int       `json:"corrections_repeated"`
 	// Estate is how many settings of all classes might have departed, on average
 	// at a cut.
-	Estate   float64         `json:"estate_settings"`
-	Halves   []Foresight     `json:"foresight"` // of all cuts, of their first half and of their second
-	Values   []NamedValue    `json:"values"`
-	LogLoss  float64         `json:"value_log_loss"`
-	SetSize  float64         `json:"value_set_size"`
-	Weights  []FeatureWeight `json:"weights"`
+	Estate  float64         `json:"estate_settings"`
+	Halves  []Foresight     `json:"foresight"` // of all cuts, of their first half and of their second
+	Values  []NamedValue    `json:"values"`
+	LogLoss float64         `json:"value_log_loss"`
+	SetSize float64         `json:"value_set_size"`
+	Weights []FeatureWeight `json:"weights"`
 }
 
 // Foresight is what was foreseen of the settings at risk, over some cuts.
@@ -63,7 +61,8 @@ type DepartAlerts struct {
 	Horizon           string            `json:"horizon"`
 	PrecisionInterval penumbra.Interval `json:"precision_interval"`
 	RecallInterval    penumbra.Interval `json:"recall_interval"`
-	// OverRandom are precision and recall by those of random alerts.
+	// OverRandom are precision and recall by the mean of those of random alerts,
+	// drawn twenty times.
 	OverRandom       float64 `json:"precision_over_random"`
 	RecallOverRandom float64 `json:"recall_over_random"`
 }
@@ -78,7 +77,7 @@ type NamedValue struct {
 
 // FeatureWeight is what the model learnt of a feature, by horizon.
 type FeatureWeight struct {
-	Feature string                          `json:"feature"`
+	Feature string                           `json:"feature"`
 	Weights [len(departure.Horizons)]float64 `json:"weights"`
 }
 
@@ -107,6 +106,9 @@ func (p *correcting) report() *CorrectionReport {
 	return r
 }
 
+// lots is how often random alerts are drawn.
+const lots = 20
+
 func (p *correcting) foresight(part string, risks []risk) Foresight {
 	f := Foresight{Part: part, Questions: len(risks), Base: map[string]float64{}}
 	settings, classes := map[settingAt]bool{}, map[string]bool{}
@@ -124,10 +126,15 @@ func (p *correcting) foresight(part string, risks []risk) Foresight {
 		f.Predictors = append(f.Predictors, p.rank(risks, who, draws))
 	}
 	for _, span := range []int{month, season} {
-		lot := p.alerts(risks, byLot, span, draws)
+		var precision, recall float64
+		for i := range lots {
+			lot := p.alerts(risks, byLot, span, uint64(i), nil)
+			precision += lot.Precision / lots
+			recall += lot.Recall / lots
+		}
 		for who := range departers {
-			a := p.alerts(risks, who, span, draws)
-			a.OverRandom, a.RecallOverRandom = a.Precision/max(1e-9, lot.Precision), a.Recall/max(1e-9, lot.Recall)
+			a := p.alerts(risks, who, span, lots, draws)
+			a.OverRandom, a.RecallOverRandom = a.Precision/max(1e-9, precision), a.Recall/max(1e-9, recall)
 			f.Alerts = append(f.Alerts, a)
 		}
 	}
@@ -236,83 +243,4 @@ func area(bouts []bout, weight []float64) (all, byCut float64) {
 		}
 	}
 	return all / max(1e-9, sum), byCut / max(1, cuts)
-}
-
-// alerts alerts on the likeliest within the budget of each cut, one alert for a
-// setting until it has departed or the horizon is over.
-func (p *correcting) alerts(risks []risk, who, span int, draws [][]float64) DepartAlerts {
-	out := DepartAlerts{Alerts: Alerts{Name: departerNames[who], PerWeek: p.options.Alerts}, Horizon: spanNames[span]}
-	seconds := int64(departure.Horizons[span] / time.Second)
-	random := rand.New(rand.NewPCG(p.options.Seed, 13))
-	closed := map[settingAt]int64{}
-	hit, events := map[int32]bool{}, map[int32]bool{}
-	var hits []int32
-	var leads []float64
-	budget := 0.0
-	for i := 0; i < len(risks); {
-		j := i
-		for ; j < len(risks) && risks[j].at == risks[i].at; j++ {
-			if risks[j].left(span) {
-				events[risks[j].next] = true
-			}
-		}
-		type entry struct {
-			said float32
-			lot  uint32
-			r    *risk
-		}
-		var open []entry
-		for ; i < j; i++ {
-			if r := &risks[i]; closed[r.setting] <= r.at {
-				open = append(open, entry{r.said[who][span], random.Uint32(), r})
-			}
-		}
-		slices.SortFunc(open, func(a, b entry) int { return cmp.Or(cmp.Compare(b.said, a.said), cmp.Compare(a.lot, b.lot)) })
-		budget += p.options.Alerts * p.options.Every.Hours() / (7 * 24)
-		n := min(int(budget), len(open))
-		budget -= float64(n)
-		for _, e := range open[:n] {
-			out.Alerts.Alerts++
-			until := e.r.at + seconds
-			if e.r.left(span) {
-				until = e.r.at + e.r.elapsed
-				hit[e.r.next] = true
-				hits = append(hits, e.r.next)
-				leads = append(leads, float64(e.r.elapsed)/86400)
-			}
-			closed[e.r.setting] = until
-		}
-	}
-	out.Events = len(events)
-	happened := slices.Sorted(maps.Keys(events))
-	missed := float64(out.Alerts.Alerts - len(hits))
-	score := func(weight []float64) (precision, recall float64) {
-		of := func(d int32) float64 {
-			if weight == nil {
-				return 1
-			}
-			return weight[d]
-		}
-		var right, caught, all float64
-		for _, d := range hits {
-			right += of(d)
-		}
-		for _, d := range happened {
-			all += of(d)
-			if hit[d] {
-				caught += of(d)
-			}
-		}
-		return right / max(1e-9, right+missed), caught / max(1e-9, all)
-	}
-	out.Precision, out.Recall = score(nil)
-	var precisions, recalls []float64
-	for _, w := range draws {
-		a, b := score(w)
-		precisions, recalls = append(precisions, a), append(recalls, b)
-	}
-	out.PrecisionInterval, out.RecallInterval = middle(precisions), middle(recalls)
-	slices.Sort(leads)
-	out.LeadMedian, out.LeadTenth = quantile(leads, 0.5), quantile(leads, 0.1)
-	return out
 }

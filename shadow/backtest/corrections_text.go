@@ -55,7 +55,11 @@ func (p *correcting) reportValues(r *CorrectionReport) {
 func (r *CorrectionReport) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d departures that corrections tell of, %d corrections repeat one, %d are of what the code did not have.\n", r.Departed, r.Repeated, r.Unknown)
-	fmt.Fprintf(&b, "%d cuts from %s to %s; %.0f settings of the estate might have departed at one.\n", r.Cuts, r.From.Format(time.DateOnly), r.To.Format(time.DateOnly), r.Estate)
+	if r.Cuts == 0 {
+		fmt.Fprintln(&b, "The history ends too soon after the first of them to ask what departs within 90 days.")
+	} else {
+		fmt.Fprintf(&b, "%d cuts from %s to %s; %.0f settings of the estate might have departed at one.\n", r.Cuts, r.From.Format(time.DateOnly), r.To.Format(time.DateOnly), r.Estate)
+	}
 	for i := range r.Halves {
 		r.Halves[i].write(&b)
 	}

@@ -159,7 +159,7 @@ func (c *class) compare() {
 		var most float64
 		var latest int64
 		for _, y := range lines[x.version.line] {
-			if y.first <= x.first || y.version.depth < x.version.depth {
+			if y.first <= x.first || !x.version.replacedBy(y.version) {
 				continue
 			}
 			x.newer++

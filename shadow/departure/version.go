@@ -51,8 +51,11 @@ func versionOf(v penumbra.Value) version {
 func NamesMinor(v penumbra.Value) bool { return versionOf(v).depth > 1 }
 
 // Replaces reports whether a value may be a version that takes the place of
-// another: of one line, and at least as fine.
-func Replaces(old, other penumbra.Value) bool {
-	a, b := versionOf(old), versionOf(other)
-	return a.line == b.line && b.depth >= a.depth
+// another: of one line and, where the old one names more than its major, of the
+// same depth, so that "16.00.4140.3" of one product is not taken for an upgrade
+// of "16.4" of another.
+func Replaces(old, other penumbra.Value) bool { return versionOf(old).replacedBy(versionOf(other)) }
+
+func (x version) replacedBy(y version) bool {
+	return x.line == y.line && (x.depth == y.depth || x.depth == 1 && y.depth > 1)
 }
