@@ -52,6 +52,20 @@ type DepartPredictor struct {
 	AUC30         float64           `json:"auc_30d"`
 	ByCut30       float64           `json:"auc_30d_by_cut"`
 	LogLoss       float64           `json:"log_loss_90d,omitempty"` // where it says probabilities
+	// Behind is how much larger the first predictor's ByCut is, of the same
+	// resamples.
+	Behind         float64           `json:"behind_by_cut"`
+	BehindInterval penumbra.Interval `json:"behind_by_cut_interval"`
+	resampled      []float64         // ByCut, by resample
+}
+
+// compare says how far the predictor is behind another.
+func (x *DepartPredictor) compare(first *DepartPredictor) {
+	var behind []float64
+	for i := range x.resampled {
+		behind = append(behind, first.resampled[i]-x.resampled[i])
+	}
+	x.Behind, x.BehindInterval = first.ByCut-x.ByCut, middle(behind)
 }
 
 // DepartAlerts is what alerting on the likeliest would have brought, by the
@@ -124,6 +138,7 @@ func (p *correcting) foresight(part string, risks []risk) Foresight {
 	draws := p.draws()
 	for who := range departers {
 		f.Predictors = append(f.Predictors, p.rank(risks, who, draws))
+		f.Predictors[who].compare(&f.Predictors[departs])
 	}
 	for _, span := range []int{month, season} {
 		var precision, recall float64
@@ -179,6 +194,7 @@ func (p *correcting) rank(risks []risk, who int, draws [][]float64) DepartPredic
 		a, b := area(long, w)
 		all, byCut = append(all, a), append(byCut, b)
 	}
+	out.resampled = slices.Clone(byCut) // before middle sorts them
 	out.AUCInterval, out.ByCutInterval = middle(all), middle(byCut)
 	out.AUC30, out.ByCut30 = area(bouts(risks, who, month), nil)
 	if who == departs || who == pooledLeaves {

@@ -84,13 +84,13 @@ func bounds(x penumbra.Interval) string { return fmt.Sprintf("%.3f to %.3f", x.L
 func (f *Foresight) write(b *strings.Builder) {
 	fmt.Fprintf(b, "\nOver %s: %d questions about %d settings of %d classes; base rates %.4f in 7 d, %.4f in 30 d, %.4f in 90 d.\n",
 		f.Part, f.Questions, f.Settings, f.Classes, f.Base["7d"], f.Base["30d"], f.Base["90d"])
-	t := newTable(b, "Which setting departs, area under ROC", "predictor", "90 d, all cuts", "95 %", "mean of cuts", "95 %", "30 d", "mean of cuts", "log loss 90 d")
+	t := newTable(b, "Which setting departs, area under ROC", "predictor", "90 d, all cuts", "95 %", "mean of cuts", "95 %", "behind by", "95 %", "30 d", "mean of cuts", "log loss 90 d")
 	for _, p := range f.Predictors {
 		loss := ""
 		if p.LogLoss > 0 {
 			loss = fmt.Sprintf("%.4f", p.LogLoss)
 		}
-		t.AppendRow([]any{p.Name, fmt.Sprintf("%.3f", p.AUC), bounds(p.AUCInterval), fmt.Sprintf("%.3f", p.ByCut), bounds(p.ByCutInterval), fmt.Sprintf("%.3f", p.AUC30), fmt.Sprintf("%.3f", p.ByCut30), loss})
+		t.AppendRow([]any{p.Name, fmt.Sprintf("%.3f", p.AUC), bounds(p.AUCInterval), fmt.Sprintf("%.3f", p.ByCut), bounds(p.ByCutInterval), fmt.Sprintf("%.3f", p.Behind), bounds(p.BehindInterval), fmt.Sprintf("%.3f", p.AUC30), fmt.Sprintf("%.3f", p.ByCut30), loss})
 	}
 	b.WriteString(t.Render())
 	t = newTable(b, "\nAlerts", "predictor", "horizon", "a week", "alerts", "precision", "95 %", "by random", "recall", "95 %", "by random", "events", "lead, d", "a tenth below")
