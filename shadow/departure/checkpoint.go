@@ -181,6 +181,9 @@ func (m *Model) restore(s *stored) error {
 	if math.Abs(sum-1) > 1e-6 {
 		return fmt.Errorf("the weights sum to %v", sum)
 	}
+	if s.Day < 0 || s.Day > math.MaxInt32 {
+		return fmt.Errorf("its day is %d", s.Day)
+	}
 	m.day, m.ways = s.Day, s.Ways
 	if len(s.Classes) > mostClasses {
 		return fmt.Errorf("it has %d classes", len(s.Classes))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/envelope"
 	"github.com/penumbra-iac/penumbra/shadow"
 	"github.com/penumbra-iac/penumbra/shadow/departure"
 )
@@ -223,4 +224,30 @@ func TestDamagedIsRefused(t *testing.T) {
 			t.Fatalf("%s: the model did not stay as it was", name)
 		}
 	}
+}
+
+// FuzzUnmarshal holds that whatever is read is refused or is a model that goes on.
+func FuzzUnmarshal(f *testing.F) {
+	e := newEstate(departure.Options{Seed: 1})
+	e.wave(0, 32)
+	good, _ := e.model.MarshalBinary()
+	const head, sum = 16 + envelope.Header, 32
+	f.Add(good[head : len(good)-sum])
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		e := newEstate(departure.Options{Seed: 1})
+		if err := e.model.UnmarshalBinary(envelope.Seal("penumbra depart\n", 1, payload)); err != nil {
+			if penumbra.KindOf(err) != penumbra.Damaged {
+				t.Fatal(err)
+			}
+			return
+		}
+		e.see(observation(penumbra.TemplateKind, day(90), 2, "14.1"))
+		e.see(observation(penumbra.SnapshotKind, day(90), 2, "14.1"))
+		e.model.Advance(day(92))
+		for _, p := range e.leave(2, day(92)) {
+			if !(p >= 0 && p <= 1) {
+				t.Fatalf("leaves with %v", p)
+			}
+		}
+	})
 }
