@@ -29,6 +29,7 @@ type backtestFlags struct {
 	mine                    mineOptions
 	models, horizons, train []string
 	every, split, plot      string
+	corrections             string
 	store                   bool
 	options                 backtest.Options
 }
@@ -45,13 +46,18 @@ model is asked first and learns afterwards, beside naive predictors, so that
 nothing it says rests on what came later. The report says how well each ranks and how true its probabilities are,
 with intervals, and which model is the one to use on this history.
 
+With --corrections a file tells which commits brought the code to what was really
+there. Then the departure model is judged instead: does it foresee which settings
+leave their template, and for what value?
+
 Without a file the configured store is read; nothing is written to it.`,
 		Example: `  penumbra backtest                                  # on your own past
   penumbra backtest --git infra/                     # ... as its repository has it
   penumbra backtest history.jsonl.gz --plot report.svg
   penumbra backtest --model pooled --every 1d --horizons 1d,7d history.jsonl
   penumbra backtest --split family history.jsonl     # on resources not learnt from
-  penumbra backtest --train other.jsonl.gz mine.jsonl -o json`,
+  penumbra backtest --train other.jsonl.gz mine.jsonl -o json
+  penumbra backtest --corrections drift.tsv history.jsonl.gz`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.outputs("human", "json"); err != nil {
 				return err
@@ -77,6 +83,7 @@ Without a file the configured store is read; nothing is written to it.`,
 	flags.IntVar(&f.options.Bootstrap, "bootstrap", 1000, "how often is resampled for an interval; 0 for none")
 	flags.Float64Var(&f.options.Alerts, "alerts", 30, "alerts a week")
 	flags.BoolVar(&f.options.NoValues, "no-values", false, "leave out prediction sets, next values and next changes")
+	flags.StringVar(&f.corrections, "corrections", "", "judge the departure model by this file of corrections: "+backtest.CorrectionColumns)
 	flags.StringVar(&f.plot, "plot", "", "write a plot of reliability, and of precision and recall, to this SVG file")
 	complete := func(flag string, values ...string) {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
@@ -115,6 +122,9 @@ func (a *app) backtest(ctx context.Context, f *backtestFlags, files []string) er
 	history, err := a.history(ctx, c, f.store || len(files)+len(f.git) == 0, files, mined...)
 	if err != nil {
 		return err
+	}
+	if f.corrections != "" {
+		return a.corrections(ctx, f, history)
 	}
 	if slices.ContainsFunc(history, func(o *penumbra.Observation) bool { return o.Kind == penumbra.SnapshotKind }) {
 		th, err := c.thresholds()
