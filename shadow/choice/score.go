@@ -1,0 +1,204 @@
+package choice
+
+import (
+	"math"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// The features of a candidate: the log odds and the presence of each source,
+// then these.
+const (
+	best         = 2*int(sources) + iota // log odds of the best source
+	together                             // that any source is right, were they independent
+	agreeing                             // how many sources give it
+	fresh                                // changed to of late, half-life 5 d
+	seasonal                             // the same, half-life 90 d
+	moveShare                            // share of those with this value that went there
+	moveCount                            // how many did
+	heldShare                            // share of peers that have it
+	isNewer                              // a newer version
+	isOlder                              // an older one
+	isLike                               // what stands around the version is the same
+	isKind                               // of the same kind
+	isForm                               // of the same form
+	unknown                              // something new: the rest is about it
+	unknownRival                         // log odds of the best of the others
+	unknownMany                          // how many others there are
+	features
+)
+
+// The shape of the log odds as features.
+const logOddsScale = 1.0 / 3
+
+// weights are those of the conditional logit: of all forms, and what each form
+// adds to them.
+type weights struct {
+	W, G []float32 // forms+1 rows of features: weight, sum of squared gradients
+}
+
+func newWeights() weights {
+	w := weights{W: make([]float32, (int(forms)+1)*features), G: make([]float32, (int(forms)+1)*features)}
+	w.W[best] = 1 / logOddsScale
+	return w
+}
+
+// row returns where a form's own weights begin; the shared ones are at 0.
+func row(f form) int { return (int(f) + 1) * features }
+
+func logit(p float64) float64 {
+	p = min(1-1e-4, max(1e-4, p))
+	return math.Log(p / (1 - p))
+}
+
+// rate returns how often a source is right for a class.
+func (m *Model) rate(s source, q *question) float64 {
+	estate := m.estate.of(s, priorRates[s], estateStrength)
+	return q.rates().of(s, m.forms[q.form].of(s, estate, formStrength), classStrength)
+}
+
+func (q *question) rates() *rates {
+	if q.known == nil {
+		return nil
+	}
+	return &q.known.Rates
+}
+
+// judge computes features and probabilities of what was gathered.
+func (m *Model) judge(g *gathering, q *question) {
+	var rate [sources]float64
+	for s := range sources {
+		rate[s] = m.rate(s, q)
+	}
+	n := len(g.candidates)
+	g.features = resize(g.features, n*features)
+	clear(g.features)
+	g.scores, g.chances = resize(g.scores, n), resize(g.chances, n)
+	rival := logit(0)
+	for i := n - 1; i >= 0; i-- {
+		x := g.features[i*features:][:features]
+		m.describe(x, &g.candidates[i], g, q, &rate)
+		if i > 0 {
+			rival = max(rival, float64(x[best])/logOddsScale)
+		} else {
+			x[unknown], x[unknownRival] = 1, float32(rival*logOddsScale)
+			x[unknownMany] = float32(math.Log1p(float64(n-1)) / 3)
+		}
+		g.scores[i] = m.weights.score(x, q.form)
+	}
+	softmax(g.chances, g.scores)
+}
+
+// describe sets the features of a candidate.
+func (m *Model) describe(x []float32, c *candidate, g *gathering, q *question, rate *[sources]float64) {
+	top, none, given := logit(0), 1.0, 0.0
+	for s := range sources {
+		if c.share[s] == 0 {
+			continue
+		}
+		p := rate[s] * float64(c.share[s])
+		z := logit(p)
+		x[s], x[int(sources)+int(s)] = float32(z*logOddsScale), 1
+		top = max(top, z)
+		none *= 1 - min(0.999, p)
+		given++
+	}
+	x[best], x[together] = float32(top*logOddsScale), float32(logit(1-none)*logOddsScale)
+	if c.value.IsNull() {
+		return
+	}
+	x[agreeing] = float32(given / 5)
+	if c.at != 0 {
+		days := float64(max(0, q.second-c.at)) / 86400
+		x[fresh], x[seasonal] = float32(math.Exp2(-days/5)), float32(math.Exp2(-days/90))
+	}
+	if c.moves > 0 {
+		x[moveShare], x[moveCount] = c.moves/g.moved, float32(math.Log1p(float64(c.moves))/3)
+	}
+	x[heldShare] = c.held
+	if q.versioned {
+		if v, ok := parse(c.value); ok && v.like(&q.version) {
+			x[isLike] = 1
+			if order := v.compare(&q.version); order > 0 {
+				x[isNewer] = 1
+			} else if order < 0 {
+				x[isOlder] = 1
+			}
+		}
+	}
+	if c.value.Kind() == q.from.Kind() {
+		x[isKind] = 1
+	}
+	if formOf(c.value) == q.form {
+		x[isForm] = 1
+	}
+}
+
+func (w *weights) score(x []float32, f form) float64 {
+	own := w.W[row(f):][:features]
+	var z float64
+	for i, v := range x {
+		if v != 0 {
+			z += float64(v) * float64(w.W[i]+own[i])
+		}
+	}
+	return z
+}
+
+func softmax(out, scores []float64) {
+	top := math.Inf(-1)
+	for _, z := range scores {
+		top = max(top, z)
+	}
+	var sum float64
+	for i, z := range scores {
+		out[i] = math.Exp(z - top)
+		sum += out[i]
+	}
+	for i := range out {
+		out[i] /= sum
+	}
+}
+
+// gradient adds that of the log loss if the candidate came about.
+func (g *gathering) gradient(out []float64, chosen int) {
+	for i := range g.candidates {
+		d := g.chances[i]
+		if i == chosen {
+			d--
+		}
+		if d > -1e-7 && d < 1e-7 {
+			continue
+		}
+		for k, v := range g.features[i*features:][:features] {
+			if v != 0 {
+				out[k] += d * float64(v)
+			}
+		}
+	}
+}
+
+// step is AdaGrad's with the gradient of examples of a form.
+func (w *weights) step(gradient []float64, f form, rate float64) {
+	for _, first := range [...]int{0, row(f)} {
+		for k, d := range gradient {
+			if d == 0 {
+				continue
+			}
+			i := first + k
+			w.G[i] += float32(d * d)
+			w.W[i] -= float32(rate * d / math.Sqrt(1+float64(w.G[i])))
+		}
+	}
+}
+
+func resize[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n, n+n/2)
+	}
+	return s[:n]
+}
+
+// find returns the candidate that has the value; that is something new if none
+// has.
+func (g *gathering) find(v penumbra.Value) int { return g.index[v] }
