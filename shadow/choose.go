@@ -68,24 +68,33 @@ func (p *Pooled) Holds(out []Held, kind, class string) []Held {
 }
 
 // Before returns the value that a setting had before what happened in the
-// second, and the normal ones before that, the latest first. Null if it is not
-// known.
-func (p *Pooled) Before(address penumbra.Address, path string, second int64) (penumbra.Value, []penumbra.Value) {
+// second, and the normal ones before that, the latest first; null if it is not
+// known. away reports that the value is that of an excursion.
+func (p *Pooled) Before(address penumbra.Address, path string, second int64) (now penumbra.Value, earlier []penumbra.Value, away bool) {
 	s := p.resources[address].find(path)
 	if s == nil {
-		return penumbra.Null(), nil
+		return penumbra.Null(), nil, false
 	}
 	h := s.history
-	if h == nil {
-		return s.actual, nil
+	switch {
+	case h == nil:
+		return s.actual, nil, false
+	case h.open != nil && h.open.found == second:
+		return h.open.from, slices.Clone(h.earlier), false
+	case h.open == nil && h.changed == second && len(h.earlier) > 0:
+		return h.earlier[0], slices.Clone(h.earlier[1:]), false
 	}
-	if x := h.open; x != nil && x.found == second {
-		return x.from, slices.Clone(h.earlier)
+	return s.actual, slices.Clone(h.earlier), h.open != nil
+}
+
+// Undeclared reports whether a setting is one that no template declares and that
+// is where it was expected to be, and returns its value.
+func (p *Pooled) Undeclared(address penumbra.Address, path string) (penumbra.Value, bool) {
+	s := p.resources[address].find(path)
+	if s == nil || s.seen == 0 || s.declared() || s.away() != nil {
+		return penumbra.Null(), false
 	}
-	if h.changed == second && len(h.earlier) > 0 {
-		return h.earlier[0], slices.Clone(h.earlier[1:])
-	}
-	return s.actual, slices.Clone(h.earlier)
+	return s.actual, true
 }
 
 // Token returns the last step of a masked path that is a name, which tells the

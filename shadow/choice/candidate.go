@@ -22,16 +22,17 @@ type question struct {
 	families          uint64 // key of its family's settings of the class
 	folders           uint64 // key of its folder's settings of the name
 	token             string
+	legitimate        bool // departures are left aside
 }
 
 // candidate is a value that it may take.
 type candidate struct {
-	value  penumbra.Value
-	share  [sources]float32 // of what each source gives; 0 where it does not
-	normal bool             // by more than departures
-	at     int64            // when somebody last changed to it, 0 if nobody did
-	moves  float32          // how many with this value went there
-	held   float32          // share of the peers that have it
+	value   penumbra.Value
+	share   [sources]float32 // of what each source gives; 0 where it does not
+	at      int64            // when somebody last changed to it, 0 if nobody did
+	moves   float32          // how many with this value went there
+	held    float32          // share of the peers that have it
+	arrived float32          // how many of the last changes of peers were to it
 }
 
 // maxCandidates bounds what is considered; sources are asked in their order.
@@ -50,7 +51,7 @@ type gathering struct {
 }
 
 // add enters a candidate that a source gives.
-func (g *gathering) add(q *question, s source, v penumbra.Value, share float64, normal bool, at int64) *candidate {
+func (g *gathering) add(q *question, s source, v penumbra.Value, share float64, at int64) *candidate {
 	if v == q.from || v.IsNull() || v.Kind() == penumbra.UnknownKind {
 		return nil
 	}
@@ -65,14 +66,13 @@ func (g *gathering) add(q *question, s source, v penumbra.Value, share float64, 
 	}
 	c := &g.candidates[i]
 	c.share[s] = min(1, c.share[s]+float32(share))
-	c.normal = c.normal || normal
 	c.at = max(c.at, at)
 	return c
 }
 
 // gather collects the candidates. "Something new" is the first of them.
 func (m *Model) gather(g *gathering, q *question) {
-	g.candidates, g.held, g.moved, g.peers = append(g.candidates[:0], candidate{normal: true}), g.held[:0], 0, 0
+	g.candidates, g.held, g.moved, g.peers = append(g.candidates[:0], candidate{}), g.held[:0], 0, 0
 	g.candidates[0].share[somethingNew] = 1
 	if g.index == nil {
 		g.index = map[penumbra.Value]int{}
@@ -83,6 +83,23 @@ func (m *Model) gather(g *gathering, q *question) {
 	m.gatherOwn(g, q)
 	m.gatherVersions(g, q)
 	m.gatherElsewhere(g, q)
+	m.gatherFled(g, q)
+}
+
+// gatherFled asks what peers departed to, unless that is left aside.
+func (m *Model) gatherFled(g *gathering, q *question) {
+	if q.known == nil || q.legitimate {
+		return
+	}
+	r := q.known.Fled
+	for i := len(r) - 1; i >= 0; i-- {
+		x := &r[i]
+		s := fledOther
+		if x.From == q.from {
+			s = fledAlike
+		}
+		g.add(q, s, x.To, 1/float64(len(r)-i), x.At)
+	}
 }
 
 // gatherMoves asks where those went that had the same value, and which edits
@@ -107,31 +124,34 @@ func (m *Model) gatherMoves(g *gathering, q *question) {
 			if most < 0 || x.N > moves[most].N {
 				most = i
 			}
-			if c := g.add(q, movedAny, x.To, float64(x.N/g.moved), x.Normal, x.At); c != nil {
+			if c := g.add(q, movedAny, x.To, float64(x.N/g.moved), x.At); c != nil {
 				c.moves += x.N
 			}
 		}
 		if last >= 0 {
-			g.add(q, movedLast, moves[last].To, 1, moves[last].Normal, moves[last].At)
-			g.add(q, movedMost, moves[most].To, 1, moves[most].Normal, moves[most].At)
+			g.add(q, movedLast, moves[last].To, 1, moves[last].At)
+			g.add(q, movedMost, moves[most].To, 1, moves[most].At)
+			if x := q.known.follow(&moves[last]); x != &moves[last] {
+				g.add(q, movedOn, x.To, 1, x.At)
+			}
 		}
 		for i, edits := len(moves)-1, 0; i >= 0 && edits < 4; i-- {
 			x := &moves[i]
 			if v, ok := edited(x.From, x.To, q.from); ok {
-				g.add(q, classEdit, v, 1/float64(1+edits), x.Normal, 0)
+				g.add(q, classEdit, v, 1/float64(1+edits), 0)
 				edits++
 			}
 			if v, ok := scaled(x.From, x.To, q.from); ok && edits < 4 {
-				g.add(q, classStep, v, 1/float64(1+edits), x.Normal, 0)
+				g.add(q, classStep, v, 1/float64(1+edits), 0)
 				edits++
 			}
 		}
 	}
 	if x, ok := m.tokenMoves[hash(q.token, q.from.Text())]; ok {
-		g.add(q, tokenMoved, x.To, 1, x.Normal, x.At)
+		g.add(q, tokenMoved, x.To, 1, x.At)
 	}
 	if x, ok := m.moves[hash(q.from.Text())]; ok {
-		g.add(q, anyMoved, x.To, 1, x.Normal, x.At)
+		g.add(q, anyMoved, x.To, 1, x.At)
 	}
 }
 
@@ -140,14 +160,15 @@ func (m *Model) gatherClass(g *gathering, q *question) {
 	if q.known != nil {
 		r := q.known.Recent
 		for i := len(r) - 1; i >= 0; i-- {
-			x := &r[i]
+			x, s, share := &r[i], recent, 1/float64(max(1, len(r)-2))
 			switch i {
 			case len(r) - 1:
-				g.add(q, latest, x.To, 1, x.Normal, x.At)
+				s, share = latest, 1
 			case len(r) - 2:
-				g.add(q, before, x.To, 1, x.Normal, x.At)
-			default:
-				g.add(q, recent, x.To, 1/float64(len(r)-2), x.Normal, x.At)
+				s, share = before, 1
+			}
+			if c := g.add(q, s, x.To, share, x.At); c != nil {
+				c.arrived = x.N
 			}
 		}
 	}
@@ -166,12 +187,12 @@ func (m *Model) gatherClass(g *gathering, q *question) {
 		}
 	}
 	for i, x := range g.held {
-		c := g.add(q, held, x.Value, (x.Holders+x.Arrivals+0.1)/(others+1), true, 0)
+		c := g.add(q, held, x.Value, (x.Holders+x.Arrivals+0.1)/(others+1), 0)
 		if c != nil {
 			c.held = float32(x.Holders / (g.peers + 1))
 		}
 		if i == most && x.Holders > 0 {
-			g.add(q, common, x.Value, 1, true, 0)
+			g.add(q, common, x.Value, 1, 0)
 		}
 	}
 }
@@ -180,16 +201,16 @@ func (m *Model) gatherClass(g *gathering, q *question) {
 func (m *Model) gatherOwn(g *gathering, q *question) {
 	for i, v := range q.earlier {
 		if i == 0 {
-			g.add(q, ownLast, v, 1, true, 0)
+			g.add(q, ownLast, v, 1, 0)
 		} else {
-			g.add(q, ownOlder, v, 1/float64(len(q.earlier)-1), true, 0)
+			g.add(q, ownOlder, v, 1/float64(len(q.earlier)-1), 0)
 		}
 	}
 	switch q.from.Text() {
 	case "true":
-		g.add(q, flip, likeBool(q.from, "false"), 1, true, 0)
+		g.add(q, flip, likeBool(q.from, "false"), 1, 0)
 	case "false":
-		g.add(q, flip, likeBool(q.from, "true"), 1, true, 0)
+		g.add(q, flip, likeBool(q.from, "true"), 1, 0)
 	}
 	begin, end := lastIndex(q.path)
 	if begin == end {
@@ -200,8 +221,11 @@ func (m *Model) gatherOwn(g *gathering, q *question) {
 		return
 	}
 	beside := func(s source, i int) {
-		v, _ := m.counts.Before(q.address, q.path[:begin]+strconv.Itoa(i)+q.path[end:], q.second)
-		g.add(q, s, v, 1, true, 0)
+		v, _, away := m.counts.Before(q.address, q.path[:begin]+strconv.Itoa(i)+q.path[end:], q.second)
+		if away {
+			return
+		}
+		g.add(q, s, v, 1, 0)
 	}
 	beside(elementAfter, n+1)
 	if n > 0 {
@@ -238,15 +262,21 @@ func (m *Model) gatherVersions(g *gathering, q *question) {
 	if !q.versioned {
 		return
 	}
-	for i, s := range [...]source{nextPatch, nextMinor, nextMajor} {
-		if part := q.version.n - 1 - i; part >= 0 {
-			if v, ok := q.version.raised(part, q.from); ok {
-				g.add(q, s, v, 1, true, 0)
+	if q.version.n == 1 {
+		if v, ok := q.version.raised(0, q.from); ok {
+			g.add(q, nextWhole, v, 1, 0)
+		}
+	} else {
+		for i, s := range [...]source{nextPatch, nextMinor, nextMajor} {
+			if part := q.version.n - 1 - i; part >= 0 {
+				if v, ok := q.version.raised(part, q.from); ok {
+					g.add(q, s, v, 1, 0)
+				}
 			}
 		}
-	}
-	if v, ok := q.version.deeper(q.from); ok {
-		g.add(q, nextDeeper, v, 1, true, 0)
+		if v, ok := q.version.deeper(q.from); ok {
+			g.add(q, nextDeeper, v, 1, 0)
+		}
 	}
 	var next, top *candidate
 	var nextAt, topAt numbers
@@ -276,20 +306,20 @@ func (m *Model) gatherVersions(g *gathering, q *question) {
 // environment did.
 func (m *Model) gatherElsewhere(g *gathering, q *question) {
 	if x, ok := m.siblings[q.families]; ok {
-		g.add(q, siblingMoved, x.To, 1, x.Normal, x.At)
+		g.add(q, siblingMoved, x.To, 1, x.At)
 		if v, ok := edited(x.From, x.To, q.from); ok {
-			g.add(q, siblingEdit, v, 1, x.Normal, 0)
+			g.add(q, siblingEdit, v, 1, 0)
 		}
 	}
 	if x, ok := m.folders[q.folders]; ok {
-		g.add(q, folderRecent, x.To, 1, x.Normal, x.At)
+		g.add(q, folderRecent, x.To, 1, x.At)
 	}
 	r := m.tokens[q.token]
 	for i := len(r) - 1; i >= 0; i-- {
 		x := &r[i]
-		g.add(q, tokenRecent, x.To, 1/float64(len(r)), x.Normal, x.At)
+		g.add(q, tokenRecent, x.To, 1/float64(len(r)), x.At)
 		if v, ok := edited(x.From, x.To, q.from); ok {
-			g.add(q, tokenEdit, v, 1/float64(len(r)-i), x.Normal, 0)
+			g.add(q, tokenEdit, v, 1/float64(len(r)-i), 0)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package choice
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -105,4 +106,49 @@ func editedList(a, b, text string) string {
 		return ""
 	}
 	return "[" + strings.Join(own, ", ") + "]"
+}
+
+// similarity returns the share of the words of two texts that are the same, in
+// whatever order, and the share of the longer that both begin with.
+func similarity(a, b string) (words, begin float32) {
+	if len(a) > maxText || len(b) > maxText {
+		return 0, 0
+	}
+	i := 0
+	for i < len(a) && i < len(b) && a[i] == b[i] {
+		i++
+	}
+	var shared, all float32
+	for w := range wordsOf(a) {
+		all++
+		for v := range wordsOf(b) {
+			if v == w {
+				shared++
+				break
+			}
+		}
+	}
+	for range wordsOf(b) {
+		all++
+	}
+	if all == 0 {
+		return 0, 0
+	}
+	return 2 * shared / all, float32(i) / float32(max(len(a), len(b)))
+}
+
+// wordsOf yields the runs of letters and digits of a text.
+func wordsOf(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := 0; i < len(s); {
+			j := i
+			for j < len(s) && isLetter(s[j]) {
+				j++
+			}
+			if j > i && !yield(s[i:j]) {
+				return
+			}
+			i = max(j, i+1)
+		}
+	}
 }

@@ -1,10 +1,11 @@
-package choice_test
+package choice
 
 import (
 	"bufio"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,22 +16,79 @@ import (
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/shadow"
 	"github.com/penumbra-iac/penumbra/shadow/backtest"
-	"github.com/penumbra-iac/penumbra/shadow/choice"
 )
 
-// beside is a pooled model with the choice of values beside it.
+// beside is a pooled model with the choice of values beside it. Each day it looks
+// at what some resources are said to be in 30 days, and calibrates by what came.
 type beside struct {
 	*shadow.Pooled
-	values *choice.Model
+	values  *Model
+	now     time.Time
+	day     int64
+	draws   *rand.Rand
+	waiting []waiting
+}
+
+type waiting struct {
+	said     Said
+	resource penumbra.Address
+	path     string
+	due      int64 // day
 }
 
 var _ shadow.Chooser = (*beside)(nil)
 
-func newBeside(o choice.Options) *beside {
-	b := &beside{}
+func newBeside(o Options) *beside {
+	b := &beside{draws: rand.New(rand.NewPCG(1, 2))}
 	b.Pooled = shadow.NewPooled(shadow.Options{Changes: func(c shadow.Change) { b.values.Learn(&c) }})
-	b.values = choice.New(b.Pooled, o)
+	b.values = New(b.Pooled, o)
 	return b
+}
+
+const looksADay = 2 // resources
+
+func (b *beside) Observe(o *penumbra.Observation) {
+	for day := o.Time.Unix() / 86400; b.day < day; b.day++ {
+		if b.day == 0 {
+			b.day = day
+		}
+		b.look(b.day)
+	}
+	b.now = o.Time
+	b.Pooled.Observe(o)
+}
+
+func (b *beside) look(day int64) {
+	at := time.Unix(day*86400, 0)
+	var batch []Resolved
+	n := 0
+	for n < len(b.waiting) && b.waiting[n].due <= day {
+		w := &b.waiting[n]
+		if v, ok := b.Pooled.Undeclared(w.resource, w.path); ok {
+			batch = append(batch, Resolved{Said: w.said, Came: v})
+		}
+		n++
+	}
+	b.waiting = b.waiting[n:]
+	b.values.Resolve(batch)
+	for range looksADay {
+		b.Pooled.Survey(b.draws.Float64(), at, func(l *shadow.Look) {
+			r := penumbra.Resource{Address: l.Resource, Type: l.Type}
+			if said, ok := b.values.Say(&r, l.Path, at.AddDate(0, 0, 30), 1-l.Survival[4]); ok {
+				b.waiting = append(b.waiting, waiting{said, l.Resource, l.Path, day + 30})
+			}
+		})
+	}
+}
+
+// Expect takes the probability of a change in 30 days, the only span that these
+// tests ask for, from the pooled model.
+func (b *beside) Expect(r *penumbra.Resource, at time.Time, confidence float64) []penumbra.Expectation {
+	moved := map[string]float64{}
+	for _, f := range b.Forecast(r, b.now) {
+		moved[f.Path] = f.Leave[4]
+	}
+	return b.values.Expect(r, at, confidence, func(path string) (float64, bool) { p, ok := moved[path]; return p, ok })
 }
 
 func (b *beside) Choose(r *penumbra.Resource, path string, at time.Time) []penumbra.Candidate {
@@ -97,12 +155,16 @@ func TestHistories(t *testing.T) {
 	}
 	for _, name := range []string{"govuk-aws", "home-ops-a", "estate-c"} {
 		t.Run(name, func(t *testing.T) {
+			sample := uint32(1)
+			if name == "estate-c" {
+				sample = 4
+			}
 			observations := history(t, name)
 			begun := time.Now()
-			m := newBeside(choice.Options{})
+			m := newBeside(Options{})
 			entrants := []backtest.Entrant{{Name: "pooled", Model: shadow.NewPooled(shadow.Options{})}, {Name: "choice", Model: m}}
 			report, err := backtest.Run(t.Context(), slices.Values(observations), entrants, backtest.Options{
-				Warmup: warmup, Every: 365 * 24 * time.Hour, Bootstrap: -1, Sample: 1, Horizons: []int{4},
+				Warmup: warmup, Every: 30 * 24 * time.Hour, Bootstrap: -1, Sample: sample, Horizons: []int{4},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -118,6 +180,11 @@ func TestHistories(t *testing.T) {
 				}
 				b.WriteByte('\n')
 			}
+			for _, x := range report.Sets {
+				for i, c := range x.All {
+					fmt.Fprintf(&b, "%s sets at %v: covered %.4f smoothed %.4f worst %.3f size %.3f novel %.3f; of changed %.3f\n", x.Name, c.Confidence, c.Covered, c.Smoothed, c.Worst.Covered, c.Size, c.Novel, x.Changed[i].Covered)
+				}
+			}
 			t.Logf("%s in %v\n%s", name, time.Since(begun).Round(time.Second), b.String())
 		})
 	}
@@ -127,7 +194,7 @@ func TestHistories(t *testing.T) {
 func TestSources(t *testing.T) {
 	for _, name := range []string{"govuk-aws", "home-ops-a", "estate-c"} {
 		t.Run(name, func(t *testing.T) {
-			m := newBeside(choice.Options{})
+			m := newBeside(Options{})
 			for _, o := range history(t, name) {
 				m.Observe(o)
 			}

@@ -12,7 +12,6 @@ type move struct {
 	From, To penumbra.Value
 	At       int64 // Unix seconds
 	N        float32
-	Normal   bool // not by departures only
 }
 
 // index is the last move under each key. Where there is no room the older half
@@ -24,7 +23,6 @@ const maxIndex = 1 << 15
 func (x index) put(key uint64, m move) {
 	if old, ok := x[key]; ok && old.To == m.To {
 		m.N += old.N
-		m.Normal = m.Normal || old.Normal
 	}
 	x[key] = m
 	if len(x) <= maxIndex {
@@ -62,7 +60,6 @@ type ring []move
 func (r *ring) put(m move, most int) {
 	if i := slices.IndexFunc(*r, func(x move) bool { return x.To == m.To }); i >= 0 {
 		m.N += (*r)[i].N
-		m.Normal = m.Normal || (*r)[i].Normal
 		*r = slices.Delete(*r, i, i+1)
 	} else if len(*r) >= most {
 		*r = slices.Delete(*r, 0, 1)
@@ -74,23 +71,61 @@ func (r *ring) put(m move, most int) {
 type class struct {
 	Recent ring   // the last values that members changed to
 	Moves  []move // from one value to another, the latest last
+	Fled   ring   // the last values that members departed to
 	Rates  rates
 }
 
 const (
 	maxRecent = 10
-	maxMoves  = 48
+	maxMoves  = 64
 	maxToken  = 6
+	maxFled   = 6
 )
 
 func (c *class) move(m move) {
 	c.Recent.put(m, maxRecent)
 	if i := slices.IndexFunc(c.Moves, func(x move) bool { return x.From == m.From && x.To == m.To }); i >= 0 {
 		m.N += c.Moves[i].N
-		m.Normal = m.Normal || c.Moves[i].Normal
 		c.Moves = slices.Delete(c.Moves, i, i+1)
 	} else if len(c.Moves) >= maxMoves {
 		c.Moves = slices.Delete(c.Moves, 0, 1)
 	}
 	c.Moves = append(c.Moves, m)
+}
+
+// follow returns the last of the moves that begin with x: where its value went
+// on to, at most four moves away.
+func (c *class) follow(x *move) *move {
+	for range 4 {
+		next := x
+		for i := range c.Moves {
+			if y := &c.Moves[i]; y.From == x.To && y.At >= x.At {
+				next = y // the latest is the last
+			}
+		}
+		if next == x {
+			break
+		}
+		x = next
+	}
+	return x
+}
+
+// left returns how many moves there were away from a value, and when the last
+// was.
+func (c *class) left(v penumbra.Value) (n float32, at int64) {
+	if c == nil {
+		return 0, 0
+	}
+	for i := range c.Moves {
+		if c.Moves[i].From == v {
+			n += c.Moves[i].N
+			at = max(at, c.Moves[i].At)
+		}
+	}
+	return n, at
+}
+
+func sortClasses(all []storedClass) {
+	slices.SortFunc(all, func(a, b storedClass) int { return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Path, b.Path)) })
 }

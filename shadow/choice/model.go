@@ -18,7 +18,7 @@ type Options struct {
 	// Rate is the step of AdaGrad, 0.1 if 0.
 	Rate float64
 	// Sweep says how much n changes of one class in one commit teach: n to the
-	// power of it, 0.5 if 0. Changes made together choose together.
+	// power of it, 0.3 if 0. Changes made together choose together.
 	Sweep float64
 	// Calibration are the choices of the calibration of the sets.
 	Calibration conformal.Options
@@ -32,16 +32,28 @@ type Model struct {
 	pending  commit
 	scratch  gathering
 	question question
+	asked    asked // what scratch holds the answer to
+}
+
+// asked is a question that was answered; the next is often the same one at
+// another confidence.
+type asked struct {
+	address    penumbra.Address
+	path       string
+	second     int64
+	from       penumbra.Value
+	legitimate bool
 }
 
 // state is all that a checkpoint holds.
 type state struct {
 	classes    map[classKey]*class
-	tokens     map[string]ring
-	tokenMoves index // by last path token and value
-	moves      index // by value
-	siblings   index // by family and class
-	folders    index // by folder and last path token
+	tokens     map[string]ring   // by last path token: the last values
+	names      map[string]*rates // by last path token
+	tokenMoves index             // by last path token and value
+	moves      index             // by value
+	siblings   index             // by family and class
+	folders    index             // by folder and last path token
 	estate     rates
 	forms      [forms]rates
 	weights    weights
@@ -54,12 +66,13 @@ type classKey struct{ kind, path string }
 // commit is what changed in observations of one time and source, and was not
 // learnt yet.
 type commit struct {
-	second   int64
-	source   string
-	lessons  map[classKey]*lesson
-	order    []classKey
-	moves    []pendingMove
-	outcomes []conformal.Outcome
+	second     int64
+	source     string
+	lessons    map[classKey]*lesson
+	order      []classKey
+	moves      []pendingMove
+	outcomes   []conformal.Outcome
+	outcomesOf []classKey
 }
 
 // lesson is what the changes of one class in a commit teach.
@@ -75,6 +88,7 @@ type pendingMove struct {
 	token           string
 	family, folders uint64
 	move            move
+	departure       bool
 }
 
 // New returns a model beside a pooled one that observes the same estate. Wire
@@ -84,17 +98,22 @@ func New(counts *shadow.Pooled, o Options) *Model {
 		o.Rate = 0.1
 	}
 	if o.Sweep <= 0 {
-		o.Sweep = 0.5
+		o.Sweep = 0.3
+	}
+	if o.Calibration.Rate == 0 {
+		o.Calibration.Rate = 0.002 // what one sweep missed is made up for slowly, so that sets stay small
 	}
 	return &Model{counts: counts, options: o, state: newState(o), pending: commit{lessons: map[classKey]*lesson{}}}
 }
 
 func newState(o Options) state {
-	return state{
-		classes: map[classKey]*class{}, tokens: map[string]ring{},
+	s := state{
+		classes: map[classKey]*class{}, tokens: map[string]ring{}, names: map[string]*rates{},
 		tokenMoves: index{}, moves: index{}, siblings: index{}, folders: index{},
 		weights: newWeights(), sets: conformal.New(o.Calibration), looks: conformal.New(conformal.Options{Life: 20000, Rate: -1}),
 	}
+	s.start()
+	return s
 }
 
 var _ shadow.Chooser = (*Model)(nil)
@@ -107,13 +126,14 @@ func (m *Model) Learn(c *shadow.Change) {
 		m.flush()
 		m.pending.second, m.pending.source = second, c.By.Source
 	}
+	m.asked = asked{}
 	key := classKey{c.Type, c.Class}
 	q := &m.question
-	_, earlier := m.counts.Before(c.Resource, c.Path, second)
+	_, earlier, _ := m.counts.Before(c.Resource, c.Path, second)
 	m.pose(q, c.Resource, key, c.Path, c.From, earlier, second)
 	m.pending.moves = append(m.pending.moves, pendingMove{
 		key: key, token: q.token, family: q.families, folders: q.folders,
-		move: move{From: c.From, To: c.To, At: second, N: 1, Normal: !c.Departure},
+		move: move{From: c.From, To: c.To, At: second, N: 1}, departure: c.Departure,
 	})
 	if c.From.IsNull() || c.To.IsNull() { // it appeared or ended
 		return
@@ -121,8 +141,11 @@ func (m *Model) Learn(c *shadow.Change) {
 	g := &m.scratch
 	m.gather(g, q)
 	m.judge(g, q)
-	m.lesson(key, q, g, g.find(c.To))
+	if !c.Departure {
+		m.lesson(key, q, g, g.find(c.To))
+	}
 	m.pending.outcomes = append(m.pending.outcomes, outcome(g, q, g.find(c.To)))
+	m.pending.outcomesOf = append(m.pending.outcomesOf, key)
 }
 
 // pose fills in the question.
@@ -178,15 +201,21 @@ func (m *Model) flush() {
 	if len(p.moves) == 0 {
 		return
 	}
+	m.asked = asked{}
 	for i := range p.moves {
 		m.moved(&p.moves[i])
 	}
 	for _, key := range p.order {
 		m.study(key, p.lessons[key])
 	}
+	for i := range p.outcomes {
+		if l := p.lessons[p.outcomesOf[i]]; l != nil {
+			p.outcomes[i].Weight = math.Pow(l.n, m.options.Sweep) / l.n
+		}
+	}
 	m.sets.Learn(p.outcomes)
 	clear(p.lessons)
-	p.order, p.moves, p.outcomes = p.order[:0], p.moves[:0], p.outcomes[:0]
+	p.order, p.moves, p.outcomes, p.outcomesOf = p.order[:0], p.moves[:0], p.outcomes[:0], p.outcomesOf[:0]
 }
 
 // moved enters a change in everything that candidates come from.
@@ -198,6 +227,10 @@ func (m *Model) moved(x *pendingMove) {
 	if c == nil {
 		c = &class{}
 		m.classes[x.key] = c
+	}
+	if x.departure {
+		c.Fled.put(x.move, maxFled)
+		return
 	}
 	if x.move.From.IsNull() {
 		c.Recent.put(x.move, maxRecent)
@@ -223,12 +256,17 @@ func (m *Model) study(key classKey, l *lesson) {
 		}
 	}
 	c := m.classes[key]
+	token := shadow.Token(key.path)
+	if m.names[token] == nil {
+		m.names[token] = &rates{}
+	}
 	for s := range sources {
 		if l.asked[s] == 0 {
 			continue
 		}
 		hits, asked := l.hits[s]*float32(weight), l.asked[s]*float32(weight)
 		c.Rates.count(s, hits, asked)
+		m.names[token].count(s, hits, asked)
 		m.forms[most].count(s, hits, asked)
 		m.estate.count(s, hits, asked)
 	}
@@ -241,14 +279,23 @@ func (m *Model) study(key classKey, l *lesson) {
 // ask gathers and judges the candidates for a setting that is asked about.
 func (m *Model) ask(r *penumbra.Resource, path string, at time.Time) (*gathering, *question) {
 	second := at.Unix()
-	if second > m.pending.second {
-		m.flush()
-	}
-	from, earlier := m.counts.Before(r.Address, path, second)
+	m.flush() // what is known by now may be used
+	from, earlier, _ := m.counts.Before(r.Address, path, second)
 	if from.IsNull() {
 		from = r.Actual.Get(path)
 	}
+	return m.answer(r, path, from, earlier, second, false)
+}
+
+// answer answers a question, unless it is the one answered last.
+func (m *Model) answer(r *penumbra.Resource, path string, from penumbra.Value, earlier []penumbra.Value, second int64, legitimate bool) (*gathering, *question) {
+	now := asked{r.Address, path, second, from, legitimate}
+	if m.asked == now {
+		return &m.scratch, &m.question
+	}
+	m.asked = now
 	m.pose(&m.question, r.Address, classKey{r.Type, shadow.Mask(path)}, path, from, earlier, second)
+	m.question.legitimate = legitimate
 	m.gather(&m.scratch, &m.question)
 	m.judge(&m.scratch, &m.question)
 	return &m.scratch, &m.question
@@ -259,16 +306,14 @@ func (m *Model) ask(r *penumbra.Resource, path string, at time.Time) (*gathering
 // is that of a value that nobody knows.
 func (m *Model) Choose(r *penumbra.Resource, path string, at time.Time) []penumbra.Candidate {
 	g, _ := m.ask(r, path, at)
-	return g.known(false)
+	return g.known()
 }
 
 // known returns the candidates but for something new, the likeliest first.
-func (g *gathering) known(normal bool) []penumbra.Candidate {
+func (g *gathering) known() []penumbra.Candidate {
 	out := make([]penumbra.Candidate, 0, len(g.candidates)-1)
 	for i := 1; i < len(g.candidates); i++ {
-		if c := &g.candidates[i]; c.normal || !normal {
-			out = append(out, penumbra.Candidate{Value: c.value, Probability: g.chances[i]})
-		}
+		out = append(out, g.candidate(i))
 	}
 	slices.SortFunc(out, byProbability)
 	return out

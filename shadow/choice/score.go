@@ -9,22 +9,31 @@ import (
 // The features of a candidate: the log odds and the presence of each source,
 // then these.
 const (
-	best         = 2*int(sources) + iota // log odds of the best source
-	together                             // that any source is right, were they independent
-	agreeing                             // how many sources give it
-	fresh                                // changed to of late, half-life 5 d
-	seasonal                             // the same, half-life 90 d
-	moveShare                            // share of those with this value that went there
-	moveCount                            // how many did
-	heldShare                            // share of peers that have it
-	isNewer                              // a newer version
-	isOlder                              // an older one
-	isLike                               // what stands around the version is the same
-	isKind                               // of the same kind
-	isForm                               // of the same form
-	unknown                              // something new: the rest is about it
-	unknownRival                         // log odds of the best of the others
-	unknownMany                          // how many others there are
+	best           = 2*int(sources) + iota // log odds of the best source
+	together                               // that any source is right, were they independent
+	agreeing                               // how many sources give it
+	fresh                                  // changed to of late, half-life 5 d
+	seasonal                               // the same, half-life 90 d
+	moveShare                              // share of those with this value that went there
+	moveCount                              // how many did
+	heldShare                              // share of peers that have it
+	isNewer                                // a newer version
+	isOlder                                // an older one
+	isLike                                 // what stands around the version is the same
+	isMajor                                // the first number of the version is the same
+	isMinor                                // the first two are
+	isSimilar                              // share of the words that are the same
+	isBegun                                // share of the text that begins the same
+	isLong                                 // how much longer
+	isShort                                // how much shorter
+	abandoned                              // how many peers left it
+	abandonedFresh                         // how lately
+	arrived                                // how many peers changed to it of the last
+	isKind                                 // of the same kind
+	isForm                                 // of the same form
+	unknown                                // something new: the rest is about it
+	unknownRival                           // log odds of the best of the others
+	unknownMany                            // how many others there are
 	features
 )
 
@@ -54,7 +63,8 @@ func logit(p float64) float64 {
 // rate returns how often a source is right for a class.
 func (m *Model) rate(s source, q *question) float64 {
 	estate := m.estate.of(s, priorRates[s], estateStrength)
-	return q.rates().of(s, m.forms[q.form].of(s, estate, formStrength), classStrength)
+	form := m.forms[q.form].of(s, estate, formStrength)
+	return q.rates().of(s, m.names[q.token].of(s, form, tokenStrength), classStrength)
 }
 
 func (q *question) rates() *rates {
@@ -119,6 +129,12 @@ func (m *Model) describe(x []float32, c *candidate, g *gathering, q *question, r
 	if q.versioned {
 		if v, ok := parse(c.value); ok && v.like(&q.version) {
 			x[isLike] = 1
+			if v.parts[0] == q.version.parts[0] {
+				x[isMajor] = 1
+				if v.n > 1 && q.version.n > 1 && v.parts[1] == q.version.parts[1] {
+					x[isMinor] = 1
+				}
+			}
 			if order := v.compare(&q.version); order > 0 {
 				x[isNewer] = 1
 			} else if order < 0 {
@@ -126,6 +142,17 @@ func (m *Model) describe(x []float32, c *candidate, g *gathering, q *question, r
 			}
 		}
 	}
+	x[isSimilar], x[isBegun] = similarity(c.value.Text(), q.from.Text())
+	if longer := math.Log(float64(len(c.value.Text())+1) / float64(len(q.from.Text())+1)); longer > 0 {
+		x[isLong] = float32(min(2, longer))
+	} else {
+		x[isShort] = float32(min(2, -longer))
+	}
+	if n, at := q.known.left(c.value); n > 0 {
+		x[abandoned] = float32(math.Log1p(float64(n)) / 3)
+		x[abandonedFresh] = float32(math.Exp2(-float64(max(0, q.second-at)) / 86400 / 90))
+	}
+	x[arrived] = float32(math.Log1p(float64(c.arrived)) / 3)
 	if c.value.Kind() == q.from.Kind() {
 		x[isKind] = 1
 	}

@@ -47,7 +47,7 @@ func (m *Model) ChooseSet(r *penumbra.Resource, path string, at time.Time, confi
 	if q.known != nil {
 		e.Support = float64(q.known.Rates.Asked[somethingNew])
 	}
-	values := g.known(false)
+	values := g.known()
 	mass := 0.0
 	if 1-g.chances[0] < level || len(values) == 0 {
 		e.Novel = true

@@ -13,6 +13,7 @@ const (
 	movedLast                   // where a peer that had this value went last
 	movedMost                   // where most of them went
 	movedAny                    // where any of them went
+	movedOn                     // where those went on to that followed the last of them
 	tokenMoved                  // where settings of that name that had this value went, of any type
 	anyMoved                    // where any setting that had this value went
 	tokenRecent                 // what settings of that name changed to of late, of any type
@@ -25,6 +26,7 @@ const (
 	nextMinor                   // with the last but one raised
 	nextMajor                   // with the last but two raised
 	nextDeeper                  // with one more number
+	nextWhole                   // its only number raised
 	newer                       // the next newer version that peers have
 	newest                      // the newest version that peers have
 	elementAfter                // the value of the next element of its list
@@ -33,6 +35,8 @@ const (
 	tokenEdit                   // the edit of a setting of that name
 	siblingEdit                 // the edit of the sibling environment
 	classStep                   // the step of a peer's amount made here
+	fledAlike                   // what a peer that had this value departed to
+	fledOther                   // what another peer departed to
 	somethingNew                // none of all these
 	sources
 )
@@ -42,11 +46,11 @@ const (
 // when an estate has had its say.
 var priorRates = [sources]float64{
 	latest: 0.35, before: 0.1, recent: 0.15, common: 0.15, held: 0.2,
-	movedLast: 0.6, movedMost: 0.5, movedAny: 0.6, tokenMoved: 0.4, anyMoved: 0.3,
+	movedLast: 0.6, movedMost: 0.5, movedAny: 0.6, movedOn: 0.4, tokenMoved: 0.4, anyMoved: 0.3,
 	tokenRecent: 0.1, folderRecent: 0.2, siblingMoved: 0.3,
 	ownLast: 0.05, ownOlder: 0.03, flip: 0.95,
-	nextPatch: 0.15, nextMinor: 0.1, nextMajor: 0.03, nextDeeper: 0.02, newer: 0.2, newest: 0.2,
-	elementAfter: 0.1, elementBefore: 0.1, classEdit: 0.2, tokenEdit: 0.1, siblingEdit: 0.3, classStep: 0.1,
+	nextPatch: 0.15, nextMinor: 0.1, nextMajor: 0.03, nextDeeper: 0.02, nextWhole: 0.1, newer: 0.2, newest: 0.2,
+	elementAfter: 0.1, elementBefore: 0.1, classEdit: 0.2, tokenEdit: 0.1, siblingEdit: 0.3, classStep: 0.1, fledAlike: 0.5, fledOther: 0.1,
 	somethingNew: 0.4,
 }
 
@@ -87,10 +91,11 @@ func (r *rates) count(s source, hits, asked float32) {
 	}
 }
 
-// How many answers of a class, and of a form, those of the wider group are
+// How many answers of a class, of a last path token and of a form those of the wider group are
 // worth.
 const (
 	classStrength  = 3
+	tokenStrength  = 5
 	formStrength   = 10
 	estateStrength = 20
 )
@@ -105,12 +110,12 @@ func (r *rates) of(s source, wider, strength float64) float64 {
 
 var sourceNames = [sources]string{
 	latest: "latest", before: "before", recent: "recent", common: "common", held: "held",
-	movedLast: "moved last", movedMost: "moved most", movedAny: "moved", tokenMoved: "moved by name", anyMoved: "moved anywhere",
+	movedLast: "moved last", movedMost: "moved most", movedAny: "moved", movedOn: "moved on", tokenMoved: "moved by name", anyMoved: "moved anywhere",
 	tokenRecent: "recent by name", folderRecent: "recent in folder", siblingMoved: "sibling",
 	ownLast: "own last", ownOlder: "own older", flip: "flip",
-	nextPatch: "next patch", nextMinor: "next minor", nextMajor: "next major", nextDeeper: "next deeper", newer: "newer", newest: "newest",
+	nextPatch: "next patch", nextMinor: "next minor", nextMajor: "next major", nextDeeper: "next deeper", nextWhole: "next whole", newer: "newer", newest: "newest",
 	elementAfter: "element after", elementBefore: "element before", classEdit: "edit", tokenEdit: "edit by name", siblingEdit: "edit of sibling",
-	classStep: "step", somethingNew: "something new",
+	classStep: "step", fledAlike: "departed", fledOther: "departed from another", somethingNew: "something new",
 }
 
 func (s source) String() string { return sourceNames[s] }

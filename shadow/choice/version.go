@@ -49,7 +49,7 @@ func parse(v penumbra.Value) (x numbers, ok bool) {
 		x.parts[x.n] = n
 	}
 	x.prefix, x.suffix = text[:begin], text[end:]
-	return x, x.n > 1
+	return x, x.n > 0
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
@@ -120,7 +120,7 @@ func formOf(v penumbra.Value) form {
 	case strings.HasPrefix(text, "["):
 		return list
 	}
-	if _, ok := parse(v); ok {
+	if x, ok := parse(v); ok && x.n > 1 {
 		return version
 	}
 	if _, _, ok := shadow.Quantity(v); ok {

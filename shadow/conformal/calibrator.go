@@ -33,6 +33,10 @@ type Outcome struct {
 	// as a smoothed conformal predictor draws it. Where sets are not smoothed, and
 	// so hold a value as soon as the level is above Low, High is Low.
 	Low, High float64
+	// Weight is how much it counts in the distribution, 1 if 0: what happens
+	// together, as the parts of one sweep, is less than as many outcomes. What was
+	// missed counts in full.
+	Weight float64
 }
 
 // Calibrator turns confidences into levels and back.
@@ -57,8 +61,8 @@ func New(o Options) *Calibrator {
 
 // group is what is kept of one group.
 type group struct {
-	counts     [bins]float32
-	correction [len(Knots)]float32 // of the log of the error allowed
+	counts [bins]float32
+	debt   [len(Knots)]float32 // misses beyond those allowed, decayed
 }
 
 // The bins of scores are of equal width in log odds, so that they are fine where
@@ -152,21 +156,25 @@ func (s *shares) below(level float64) float64 {
 	return 1
 }
 
-// most bounds the sum of the corrections: an error is never allowed to be more
-// than e^most times, or less than e^-most of, what was asked for.
-const most = 5
+// most and slack bound the sum of the corrections, in log odds: sets may become
+// much wider, to make up for what was missed, but only a little narrower: a long
+// stretch without a miss is no licence for the next sweep.
+const (
+	most  = 5
+	slack = 1
+)
 
 // corrections returns those of the groups together, in log odds. They never turn
 // the order of confidences round.
-func corrections(chain *[3]*group) [len(Knots)]float64 {
+func (c *Calibrator) corrections(chain *[3]*group) [len(Knots)]float64 {
 	var out [len(Knots)]float64
 	for k := range out {
 		for _, g := range chain {
 			if g != nil {
-				out[k] += float64(g.correction[k])
+				out[k] += max(0, c.options.Rate) * float64(g.debt[k]) / (1 - Knots[k])
 			}
 		}
-		out[k] = min(most, max(-most, out[k]))
+		out[k] = min(most, max(-slack, out[k]))
 		if k > 0 {
 			out[k] = max(out[k], out[k-1]-0.99*(logOdds(Knots[k])-logOdds(Knots[k-1])))
 		}
@@ -174,17 +182,31 @@ func corrections(chain *[3]*group) [len(Knots)]float64 {
 	return out
 }
 
-// corrected returns the confidence that has to be asked of the distribution.
+// knotOdds are the knots in log odds.
+var knotOdds = func() (z [len(Knots)]float64) {
+	for k, confidence := range Knots {
+		z[k] = logOdds(confidence)
+	}
+	return z
+}()
+
+// corrected returns the confidence that has to be asked of the distribution. It
+// is a line between knots, in log odds, so that it rises with the confidence.
 func (s *Scale) corrected(confidence float64) float64 {
-	x := logOdds(confidence)
+	return across(&knotOdds, &s.asked, confidence)
+}
+
+// across maps log odds by the lines that join the knots; beyond the outermost
+// what is added stays as it is there.
+func across(from, to *[len(Knots)]float64, p float64) float64 {
+	x := logOdds(p)
 	knot := 0
-	for knot < len(Knots)-2 && x > logOdds(Knots[knot+1]) {
+	for knot < len(Knots)-2 && x > from[knot+1] {
 		knot++
 	}
-	low, high := logOdds(Knots[knot]), logOdds(Knots[knot+1])
-	w := min(1, max(0, (x-low)/(high-low)))
-	// In log odds, so that it rises with the confidence and stays within (0, 1).
-	return 1 / (1 + math.Exp(-x-(1-w)*s.corrections[knot]-w*s.corrections[knot+1]))
+	w := min(1, max(0, (x-from[knot])/(from[knot+1]-from[knot])))
+	near := from[knot] + w*(from[knot+1]-from[knot])
+	return 1 / (1 + math.Exp(-(x-near)-to[knot]-w*(to[knot+1]-to[knot])))
 }
 
 func logOdds(p float64) float64 {
@@ -194,14 +216,18 @@ func logOdds(p float64) float64 {
 
 // Scale is the calibration of one group as of when it was asked for.
 type Scale struct {
-	shares      shares
-	corrections [len(Knots)]float64
+	shares shares
+	asked  [len(Knots)]float64 // what is asked of the shares at each knot, in log odds
 }
 
 // Scale returns the calibration of a group.
 func (c *Calibrator) Scale(g Group) Scale {
 	chain := c.chain(g)
-	return Scale{shares: c.distribution(&chain), corrections: corrections(&chain)}
+	s := Scale{shares: c.distribution(&chain), asked: c.corrections(&chain)}
+	for k, z := range knotOdds {
+		s.asked[k] += z
+	}
+	return s
 }
 
 // Level returns the level to ask a model for, so that what it answers holds with
@@ -213,20 +239,11 @@ func (s *Scale) Level(confidence float64) float64 {
 // Mass returns the confidence with which an answer at the level holds: the
 // inverse of Level.
 func (s *Scale) Mass(level float64) float64 {
-	share := s.shares.below(level)
 	if level <= 0 || level >= 1 {
 		return min(1, max(0, level))
 	}
-	low, high := 0.0, 1.0
-	for range 30 {
-		middle := (low + high) / 2
-		if s.corrected(middle) < share {
-			low = middle
-		} else {
-			high = middle
-		}
-	}
-	return (low + high) / 2
+	share := s.shares.below(level)
+	return across(&s.asked, &knotOdds, share)
 }
 
 // Level returns the level to ask a model for about a setting of the group.
@@ -274,9 +291,12 @@ func (c *Calibrator) Learn(outcomes []Outcome) {
 		}
 	}
 	for g, m := range missed {
-		g.correct(m, c.options.Rate)
+		g.settle(m, &c.options)
 	}
 }
+
+// debtLives is how much longer than counts debts are kept.
+const debtLives = 20
 
 // misses counts, at each knot, what of a batch was missed.
 type misses struct {
@@ -307,33 +327,37 @@ func (c *Calibrator) open(g Group) [3]*group {
 
 // count adds an outcome to the distribution.
 func (g *group) count(o *Outcome, life float64) {
-	keep := float32(1 - 1/life)
+	weight := o.Weight
+	if weight <= 0 {
+		weight = 1
+	}
+	keep := float32(math.Exp(-weight / life))
 	for i := range g.counts {
 		g.counts[i] *= keep
 	}
 	low, high := min(1, max(0, o.Low)), min(1, max(0, o.High))
 	first, last := binOf(low), binOf(high)
 	if first >= last {
-		g.counts[first]++
+		g.counts[first] += float32(weight)
 		return
 	}
 	for i := first; i <= last; i++ {
-		g.counts[i] += float32(max(0, min(high, edges[i+1])-max(low, edges[i])) / (high - low))
+		g.counts[i] += float32(weight * max(0, min(high, edges[i+1])-max(low, edges[i])) / (high - low))
 	}
 }
 
-// stride bounds how far a batch moves a correction.
-const stride = 0.5
-
-// correct moves the corrections towards what was missed: the step of adaptive
-// conformal inference, on a logarithmic scale.
-func (g *group) correct(m *misses, rate float64) {
-	if rate <= 0 {
+// settle adds what was missed beyond what is allowed to the debt: the sum of the
+// steps of adaptive conformal inference. It has no upper bound, only what follows
+// of it has, so that what one sweep missed is made up for in full; below it stops
+// where the correction does.
+func (g *group) settle(m *misses, o *Options) {
+	if o.Rate <= 0 {
 		return
 	}
+	keep := math.Pow(1-1/(debtLives*o.Life), m.n)
 	for k, confidence := range Knots {
-		step := rate * (m.sum[k]/(1-confidence) - m.n)
-		x := float64(g.correction[k]) + min(stride, max(-stride, step))
-		g.correction[k] = float32(min(most, max(-most, x)))
+		allowed := 1 - confidence
+		debt := float64(g.debt[k])*keep + m.sum[k] - allowed*m.n
+		g.debt[k] = float32(max(debt, -slack*allowed/o.Rate))
 	}
 }

@@ -19,8 +19,8 @@ type stored struct {
 }
 
 type storedGroup struct {
-	Counts     []float32 `cbor:"1,keyasint"`
-	Correction []float32 `cbor:"2,keyasint"`
+	Counts []float32 `cbor:"1,keyasint"`
+	Debt   []float32 `cbor:"2,keyasint"`
 }
 
 // encoding writes the same state as the same bytes.
@@ -36,7 +36,7 @@ var encoding = func() cbor.EncMode {
 func (c *Calibrator) MarshalBinary() ([]byte, error) {
 	s := stored{Options: c.options, Groups: map[string]storedGroup{}}
 	for name, g := range c.groups {
-		s.Groups[name] = storedGroup{g.counts[:], g.correction[:]}
+		s.Groups[name] = storedGroup{g.counts[:], g.debt[:]}
 	}
 	payload, err := encoding.Marshal(s)
 	if err != nil {
@@ -59,19 +59,19 @@ func (c *Calibrator) UnmarshalBinary(data []byte) error {
 	fresh := New(s.Options)
 	for name, x := range s.Groups {
 		g := &group{}
-		if len(x.Counts) != len(g.counts) || len(x.Correction) != len(g.correction) {
-			return damaged(fmt.Errorf("group %q has %d bins and %d corrections, this program %d and %d", name, len(x.Counts), len(x.Correction), len(g.counts), len(g.correction)))
+		if len(x.Counts) != len(g.counts) || len(x.Debt) != len(g.debt) {
+			return damaged(fmt.Errorf("group %q has %d bins and %d debts, this program %d and %d", name, len(x.Counts), len(x.Debt), len(g.counts), len(g.debt)))
 		}
 		copy(g.counts[:], x.Counts)
-		copy(g.correction[:], x.Correction)
+		copy(g.debt[:], x.Debt)
 		for _, n := range g.counts {
 			if !(n >= 0 && n < 1e9) {
 				return damaged(fmt.Errorf("group %q counts %v", name, n))
 			}
 		}
-		for _, z := range g.correction {
-			if !(z >= -most && z <= most) {
-				return damaged(fmt.Errorf("group %q corrects by %v", name, z))
+		for _, z := range g.debt {
+			if z-z != 0 {
+				return damaged(fmt.Errorf("group %q owes %v", name, z))
 			}
 		}
 		fresh.groups[name] = g
