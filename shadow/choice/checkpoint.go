@@ -108,6 +108,9 @@ func (s *state) restore(x *stored) error {
 		if c.Class == nil || len(c.Class.Moves) > maxMoves || len(c.Class.Recent) > maxRecent {
 			return fmt.Errorf("class %s of %s keeps more than there is room for", c.Path, c.Type)
 		}
+		if n := len(c.Class.W); n != len(c.Class.G) || n != 0 && n != features {
+			return fmt.Errorf("class %s of %s has %d weights", c.Path, c.Type, n)
+		}
 		s.classes[classKey{c.Type, c.Path}] = c.Class
 	}
 	for name, r := range x.Names {

@@ -73,6 +73,9 @@ type class struct {
 	Moves  []move // from one value to another, the latest last
 	Fled   ring   // the last values that members departed to
 	Rates  rates
+	// W and G are what the class adds to the weights, and the sums of squared
+	// gradients; nil until there is something.
+	W, G []float32
 }
 
 const (

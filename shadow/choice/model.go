@@ -273,7 +273,7 @@ func (m *Model) study(key classKey, l *lesson) {
 	for k := range l.gradient {
 		l.gradient[k] *= weight
 	}
-	m.weights.step(l.gradient[:], most, m.options.Rate)
+	m.weights.step(l.gradient[:], most, c, m.options.Rate)
 }
 
 // ask gathers and judges the candidates for a setting that is asked about.

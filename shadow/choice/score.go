@@ -94,7 +94,7 @@ func (m *Model) judge(g *gathering, q *question) {
 			x[unknown], x[unknownRival] = 1, float32(rival*logOddsScale)
 			x[unknownMany] = float32(math.Log1p(float64(n-1)) / 3)
 		}
-		g.scores[i] = m.weights.score(x, q.form)
+		g.scores[i] = m.weights.score(x, q.form, q.known)
 	}
 	softmax(g.chances, g.scores)
 }
@@ -161,12 +161,17 @@ func (m *Model) describe(x []float32, c *candidate, g *gathering, q *question, r
 	}
 }
 
-func (w *weights) score(x []float32, f form) float64 {
+func (w *weights) score(x []float32, f form, c *class) float64 {
 	own := w.W[row(f):][:features]
 	var z float64
 	for i, v := range x {
 		if v != 0 {
 			z += float64(v) * float64(w.W[i]+own[i])
+		}
+	}
+	if c != nil && c.W != nil {
+		for i, v := range x {
+			z += float64(v) * float64(c.W[i])
 		}
 	}
 	return z
@@ -205,16 +210,25 @@ func (g *gathering) gradient(out []float64, chosen int) {
 	}
 }
 
-// step is AdaGrad's with the gradient of examples of a form.
-func (w *weights) step(gradient []float64, f form, rate float64) {
-	for _, first := range [...]int{0, row(f)} {
-		for k, d := range gradient {
-			if d == 0 {
-				continue
-			}
-			i := first + k
-			w.G[i] += float32(d * d)
-			w.W[i] -= float32(rate * d / math.Sqrt(1+float64(w.G[i])))
+// step is AdaGrad's with the gradient of examples of a class and a form.
+func (w *weights) step(gradient []float64, f form, c *class, rate float64) {
+	if c.W == nil {
+		c.W, c.G = make([]float32, features), make([]float32, features)
+	}
+	adagrad(w.W[:features], w.G[:features], gradient, rate)
+	adagrad(w.W[row(f):][:features], w.G[row(f):][:features], gradient, rate)
+	adagrad(c.W, c.G, gradient, rate*classRate)
+}
+
+// classRate is how fast a class learns its own part, to how fast all do: set on the
+// first half of two estates.
+const classRate = 0.5
+
+func adagrad(w, squares []float32, gradient []float64, rate float64) {
+	for k, d := range gradient {
+		if d != 0 {
+			squares[k] += float32(d * d)
+			w[k] -= float32(rate * d / math.Sqrt(1+float64(squares[k])))
 		}
 	}
 }
