@@ -28,14 +28,14 @@ type question struct {
 // candidate is a value that it may take.
 type candidate struct {
 	value   penumbra.Value
-	share   [sources]float32 // of what each source gives; 0 where it does not
+	share   [origins]float32 // of what each origin gives; 0 where it does not
 	at      int64            // when somebody last changed to it, 0 if nobody did
 	moves   float32          // how many with this value went there
 	held    float32          // share of the peers that have it
 	arrived float32          // how many of the last changes of peers were to it
 }
 
-// maxCandidates bounds what is considered; sources are asked in their order.
+// maxCandidates bounds what is considered; origins are asked in their order.
 const maxCandidates = 64
 
 // gathering is the candidates of one question. Its memory is reused.
@@ -50,8 +50,8 @@ type gathering struct {
 	chances    []float64 // probabilities, in the order of candidates
 }
 
-// add enters a candidate that a source gives.
-func (g *gathering) add(q *question, s source, v penumbra.Value, share float64, at int64) *candidate {
+// add enters a candidate that a origin gives.
+func (g *gathering) add(q *question, s origin, v penumbra.Value, share float64, at int64) *candidate {
 	if v == q.from || v.IsNull() || v.Kind() == penumbra.UnknownKind {
 		return nil
 	}
@@ -220,7 +220,7 @@ func (m *Model) gatherOwn(g *gathering, q *question) {
 	if err != nil {
 		return
 	}
-	beside := func(s source, i int) {
+	beside := func(s origin, i int) {
 		v, _, away := m.counts.Before(q.address, q.path[:begin]+strconv.Itoa(i)+q.path[end:], q.second)
 		if away {
 			return
@@ -267,7 +267,7 @@ func (m *Model) gatherVersions(g *gathering, q *question) {
 			g.add(q, nextWhole, v, 1, 0)
 		}
 	} else {
-		for i, s := range [...]source{nextPatch, nextMinor, nextMajor} {
+		for i, s := range [...]origin{nextPatch, nextMinor, nextMajor} {
 			if part := q.version.n - 1 - i; part >= 0 {
 				if v, ok := q.version.raised(part, q.from); ok {
 					g.add(q, s, v, 1, 0)

@@ -18,7 +18,7 @@ const (
 // stored is the payload: everything but the commit that is not learnt yet, which
 // is learnt first.
 type stored struct {
-	Sources, Features int
+	Origins, Features int
 	Classes           []storedClass
 	Tokens            map[string]ring
 	Names             map[string]*rates
@@ -49,7 +49,7 @@ var encoding = func() cbor.EncMode {
 func (m *Model) MarshalBinary() ([]byte, error) {
 	m.flush()
 	s := stored{
-		Sources: int(sources), Features: features,
+		Origins: int(origins), Features: features,
 		Tokens: m.tokens, Names: m.names, TokenMoves: m.tokenMoves, Moves: m.moves, Siblings: m.siblings, Folders: m.folders,
 		Estate: m.estate, Forms: m.forms[:], Weights: m.weights,
 	}
@@ -93,8 +93,8 @@ func (m *Model) UnmarshalBinary(data []byte) error {
 }
 
 func (s *state) restore(x *stored) error {
-	if x.Sources != int(sources) || x.Features != features || len(x.Forms) != int(forms) {
-		return fmt.Errorf("it has %d sources, %d features and %d forms, this program %d, %d and %d", x.Sources, x.Features, len(x.Forms), sources, features, forms)
+	if x.Origins != int(origins) || x.Features != features || len(x.Forms) != int(forms) {
+		return fmt.Errorf("it has %d origins, %d features and %d forms, this program %d, %d and %d", x.Origins, x.Features, len(x.Forms), origins, features, forms)
 	}
 	if len(x.Weights.W) != len(s.weights.W) || len(x.Weights.G) != len(s.weights.G) {
 		return fmt.Errorf("it has %d weights, this program %d", len(x.Weights.W), len(s.weights.W))

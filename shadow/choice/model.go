@@ -2,7 +2,6 @@ package choice
 
 import (
 	"cmp"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -80,7 +79,7 @@ type lesson struct {
 	n           float64
 	forms       [forms]int // how many had it
 	gradient    [features]float64
-	hits, asked [sources]float32
+	hits, asked [origins]float32
 }
 
 type pendingMove struct {
@@ -179,7 +178,7 @@ func (m *Model) lesson(key classKey, q *question, g *gathering, chosen int) {
 	l.n++
 	l.forms[q.form]++
 	g.gradient(l.gradient[:], chosen)
-	var asked [sources]bool
+	var asked [origins]bool
 	for i := range g.candidates {
 		for s, share := range g.candidates[i].share {
 			asked[s] = asked[s] || share > 0
@@ -260,7 +259,7 @@ func (m *Model) study(key classKey, l *lesson) {
 	if m.names[token] == nil {
 		m.names[token] = &rates{}
 	}
-	for s := range sources {
+	for s := range origins {
 		if l.asked[s] == 0 {
 			continue
 		}
@@ -323,15 +322,15 @@ func byProbability(a, b penumbra.Candidate) int {
 	return cmp.Or(cmp.Compare(b.Probability, a.Probability), cmp.Compare(a.Value.Kind(), b.Value.Kind()), cmp.Compare(a.Value.Text(), b.Value.Text()))
 }
 
-// Sources names where candidates come from with how often each was right in the
+// Origins names where candidates come from with how often each was right in the
 // estate where it had something to say.
-func (m *Model) Sources() map[string]float64 {
+func (m *Model) Origins() map[string]float64 {
 	out := map[string]float64{}
-	for s := range sources {
+	for s := range origins {
 		out[s.String()] = m.estate.of(s, priorRates[s], estateStrength)
 	}
 	return out
 }
 
 // Classes returns how many classes ever changed.
-func (m *Model) Classes() int { return len(slices.Collect(maps.Keys(m.classes))) }
+func (m *Model) Classes() int { return len(m.classes) }

@@ -27,7 +27,7 @@ const (
 )
 
 // start puts what is shipped into a fresh state. What was shipped for another
-// set of sources or features is left aside.
+// set of origins or features is left aside.
 func (s *state) start() {
 	var p prior
 	if len(shipped) == 0 || cbor.Unmarshal(shipped, &p) != nil || len(p.Weights) != len(s.weights.W) {
@@ -43,7 +43,7 @@ func (s *state) start() {
 	}
 }
 
-// atMost returns the rates with no source counted more than so often.
+// atMost returns the rates with no origin counted more than so often.
 func (r *rates) atMost(n float32) rates {
 	out := *r
 	for s := range out.Asked {

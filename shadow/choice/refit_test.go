@@ -51,7 +51,7 @@ func TestRefit(t *testing.T) {
 }
 
 func (r *rates) add(x *rates) {
-	for s := range sources {
+	for s := range origins {
 		r.Hits[s] += x.Hits[s]
 		r.Asked[s] += x.Asked[s]
 	}

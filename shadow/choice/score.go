@@ -6,12 +6,12 @@ import (
 	"github.com/penumbra-iac/penumbra"
 )
 
-// The features of a candidate: the log odds and the presence of each source,
+// The features of a candidate: the log odds and the presence of each origin,
 // then these.
 const (
-	best           = 2*int(sources) + iota // log odds of the best source
-	together                               // that any source is right, were they independent
-	agreeing                               // how many sources give it
+	best           = 2*int(origins) + iota // log odds of the best origin
+	together                               // that any origin is right, were they independent
+	agreeing                               // how many origins give it
 	fresh                                  // changed to of late, half-life 5 d
 	seasonal                               // the same, half-life 90 d
 	moveShare                              // share of those with this value that went there
@@ -60,8 +60,8 @@ func logit(p float64) float64 {
 	return math.Log(p / (1 - p))
 }
 
-// rate returns how often a source is right for a class.
-func (m *Model) rate(s source, q *question) float64 {
+// rate returns how often a origin is right for a class.
+func (m *Model) rate(s origin, q *question) float64 {
 	estate := m.estate.of(s, priorRates[s], estateStrength)
 	form := m.forms[q.form].of(s, estate, formStrength)
 	return q.rates().of(s, m.names[q.token].of(s, form, tokenStrength), classStrength)
@@ -76,8 +76,8 @@ func (q *question) rates() *rates {
 
 // judge computes features and probabilities of what was gathered.
 func (m *Model) judge(g *gathering, q *question) {
-	var rate [sources]float64
-	for s := range sources {
+	var rate [origins]float64
+	for s := range origins {
 		rate[s] = m.rate(s, q)
 	}
 	n := len(g.candidates)
@@ -100,15 +100,15 @@ func (m *Model) judge(g *gathering, q *question) {
 }
 
 // describe sets the features of a candidate.
-func (m *Model) describe(x []float32, c *candidate, g *gathering, q *question, rate *[sources]float64) {
+func (m *Model) describe(x []float32, c *candidate, g *gathering, q *question, rate *[origins]float64) {
 	top, none, given := logit(0), 1.0, 0.0
-	for s := range sources {
+	for s := range origins {
 		if c.share[s] == 0 {
 			continue
 		}
 		p := rate[s] * float64(c.share[s])
 		z := logit(p)
-		x[s], x[int(sources)+int(s)] = float32(z*logOddsScale), 1
+		x[s], x[int(origins)+int(s)] = float32(z*logOddsScale), 1
 		top = max(top, z)
 		none *= 1 - min(0.999, p)
 		given++

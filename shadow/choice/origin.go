@@ -1,11 +1,11 @@
 package choice
 
-// source is where a candidate comes from.
-type source uint8
+// origin is where a candidate comes from.
+type origin uint8
 
-// The sources.
+// The origins.
 const (
-	latest        source = iota // what a peer changed to last
+	latest        origin = iota // what a peer changed to last
 	before                      // what the one before it changed to
 	recent                      // what peers changed to of late
 	common                      // what most peers have
@@ -38,13 +38,13 @@ const (
 	fledAlike                   // what a peer that had this value departed to
 	fledOther                   // what another peer departed to
 	somethingNew                // none of all these
-	sources
+	origins
 )
 
-// priorRates are how often each source is right where it has something to say,
+// priorRates are how often each origin is right where it has something to say,
 // before anything is learnt: judgements of which a few dozen changes are left
 // when an estate has had its say.
-var priorRates = [sources]float64{
+var priorRates = [origins]float64{
 	latest: 0.35, before: 0.1, recent: 0.15, common: 0.15, held: 0.2,
 	movedLast: 0.6, movedMost: 0.5, movedAny: 0.6, movedOn: 0.4, tokenMoved: 0.4, anyMoved: 0.3,
 	tokenRecent: 0.1, folderRecent: 0.2, siblingMoved: 0.3,
@@ -74,15 +74,15 @@ var formNames = [forms]string{"switch", "number", "version", "reference", "diges
 
 func (f form) String() string { return formNames[f] }
 
-// rates counts how often sources were right.
+// rates counts how often origins were right.
 type rates struct {
-	Hits, Asked [sources]float32
+	Hits, Asked [origins]float32
 }
 
 // enough is the count at which older ones are halved.
 const enough = 400
 
-func (r *rates) count(s source, hits, asked float32) {
+func (r *rates) count(s origin, hits, asked float32) {
 	r.Hits[s] += hits
 	r.Asked[s] += asked
 	if r.Asked[s] > enough {
@@ -100,15 +100,15 @@ const (
 	estateStrength = 20
 )
 
-// of returns the rate of a source, drawn to the wider group's.
-func (r *rates) of(s source, wider, strength float64) float64 {
+// of returns the rate of a origin, drawn to the wider group's.
+func (r *rates) of(s origin, wider, strength float64) float64 {
 	if r == nil {
 		return wider
 	}
 	return (float64(r.Hits[s]) + strength*wider) / (float64(r.Asked[s]) + strength)
 }
 
-var sourceNames = [sources]string{
+var originNames = [origins]string{
 	latest: "latest", before: "before", recent: "recent", common: "common", held: "held",
 	movedLast: "moved last", movedMost: "moved most", movedAny: "moved", movedOn: "moved on", tokenMoved: "moved by name", anyMoved: "moved anywhere",
 	tokenRecent: "recent by name", folderRecent: "recent in folder", siblingMoved: "sibling",
@@ -118,4 +118,4 @@ var sourceNames = [sources]string{
 	classStep: "step", fledAlike: "departed", fledOther: "departed from another", somethingNew: "something new",
 }
 
-func (s source) String() string { return sourceNames[s] }
+func (s origin) String() string { return originNames[s] }
