@@ -204,6 +204,10 @@ func TestAnswersAreProbabilities(t *testing.T) {
 		}
 		at := history[len(history)-1].Time.Add(time.Hour)
 		confidence := rapid.Float64Range(0.5, 0.999).Draw(t, "confidence")
+		q := half
+		if rapid.Bool().Draw(t, "own rates") {
+			q = nil
+		}
 		for _, r := range resources(history) {
 			for _, x := range r.Actual {
 				mass := 0.0
@@ -215,7 +219,7 @@ func TestAnswersAreProbabilities(t *testing.T) {
 					t.Fatalf("%s: mass %v, set %+v", x.Path, mass, set)
 				}
 			}
-			for _, e := range m.values.Expect(r, at, confidence, half) {
+			for _, e := range m.values.Expect(r, at, confidence, q) {
 				mass := 0.0
 				for i, c := range e.Values {
 					if !(c.Probability >= 0) || i > 0 && c.Probability > e.Values[i-1].Probability {
@@ -453,6 +457,21 @@ func BenchmarkChoose(b *testing.B) {
 	at := start.Add(100 * day)
 	for i := 0; b.Loop(); i++ {
 		e.values.Choose(e.live[all[i%50]], "tier", at)
+	}
+}
+
+// BenchmarkExpect asks for ten settings of which most stay.
+func BenchmarkExpect(b *testing.B) {
+	e := newEstate()
+	all := names("x", 20)
+	for i := range 10 {
+		e.code(start, fmt.Sprint("path", i), fmt.Sprint("v", i), all...)
+	}
+	e.code(start.Add(day), "path3", "w", all[:4]...)
+	at := start.Add(100 * day)
+	rare := func(string) (float64, bool) { return 0.003, true }
+	for i := 0; b.Loop(); i++ {
+		e.values.Expect(e.live[all[i%20]], at, 0.95, rare)
 	}
 }
 
