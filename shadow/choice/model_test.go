@@ -475,4 +475,20 @@ func BenchmarkExpect(b *testing.B) {
 	}
 }
 
+// TestShippedPriorFits holds that what is shipped is of this program's origins
+// and features: another would be left aside without a word.
+func TestShippedPriorFits(t *testing.T) {
+	t.Parallel()
+	fresh, generic := newState(Options{}), newWeights()
+	changed := 0
+	for i, w := range fresh.weights.W {
+		if w != generic.W[i] {
+			changed++
+		}
+	}
+	if changed < features || fresh.estate.Asked[latest] == 0 {
+		t.Errorf("the shipped prior sets %d weights and %v rates of the latest: write it anew with TestRefit", changed, fresh.estate.Asked[latest])
+	}
+}
+
 var _ shadow.Chooser = (*estate)(nil)
