@@ -12,11 +12,34 @@ import (
 // it reads no value, so that what was not observed yet is not peeked at; only
 // an apply that it shows explains the undeclared settings that moved with it.
 func (p *Pooled) Expect(r *penumbra.Resource, at time.Time, confidence float64) []penumbra.Expectation {
+	return p.ExpectBy(nil, r, at, confidence)
+}
+
+// Composer says what an undeclared setting may have become, in place of the
+// pooled model's own rates and shares.
+type Composer interface {
+	// Moved returns the probability that the setting changed since it was last
+	// looked at. ok is false where the pooled model's own is to be taken.
+	Moved(path string) (probability float64, ok bool)
+	// Next returns the candidates for the value that it would have changed to from
+	// the given one, the likeliest first, and the probability of one that nobody
+	// knows; all of them sum to 1. None may be known by departures only.
+	Next(path string, from penumbra.Value) (values []penumbra.Candidate, novel float64)
+	// Calibrate replaces the masses of values, the likeliest first, and of
+	// something new, which sum to 1, by calibrated ones.
+	Calibrate(path string, from penumbra.Value, values []penumbra.Candidate, novel float64) float64
+}
+
+// ExpectBy is Expect with what an undeclared setting may have become said by a
+// composer, or, if it is nil, by the pooled model itself. What is never learnt is
+// kept out all the same: while an excursion is open the set is composed from the
+// value that it left, has nothing that it visited and no room for something new.
+func (p *Pooled) ExpectBy(by Composer, r *penumbra.Resource, at time.Time, confidence float64) []penumbra.Expectation {
 	t := at.Unix()
 	known := p.resources[r.Address]
 	n := count(r)
 	out := make([]penumbra.Expectation, 0, n)
-	q := question{p: p, r: known, at: t, confidence: confidence, settling: known.expectsApply(r, t)}
+	q := question{p: p, r: known, at: t, confidence: confidence, settling: known.expectsApply(r, t), by: by}
 	q.room = make([]penumbra.Candidate, 0, n)
 	walk(r, known, func(path string, template penumbra.Value, s *setting) {
 		var c *class
@@ -102,6 +125,7 @@ type question struct {
 	at         int64
 	confidence float64
 	settling   bool
+	by         Composer             // nil: the model itself
 	room       []penumbra.Candidate // where single candidates are put, to allocate once
 }
 
@@ -230,8 +254,11 @@ func (q *question) expectUndeclared(e *penumbra.Expectation, c *class, s *settin
 	if e.Habit {
 		return
 	}
-	z := q.p.changeHazard(c, q.r, s, at)
-	moved := 1 - z.survival(days(max(0, at-since)))
+	moved := q.moved(c, s, at, since)
+	if q.by != nil {
+		q.compose(e, s, current, moved)
+		return
+	}
 	if moved < 1-q.confidence && !q.settling && (s.history == nil || len(s.history.accepted) == 0) {
 		e.Values = q.single(current, 1-moved)
 		e.NovelProbability = moved * q.p.ways(c)[novel]
@@ -255,6 +282,59 @@ func (q *question) expectUndeclared(e *penumbra.Expectation, c *class, s *settin
 	}
 	e.Novel = e.Novel || q.settling
 	e.Interval = c.steps.interval(current, moved, q.confidence)
+}
+
+// moved returns the probability that the setting changed between two times.
+func (q *question) moved(c *class, s *setting, at, since int64) float64 {
+	if q.by != nil && s.away() == nil {
+		if moved, ok := q.by.Moved(s.path); ok {
+			return min(1, max(0, moved))
+		}
+		if q.r.code { // what the code did not change, it left as it was
+			since = max(since, q.p.all.at)
+		}
+	}
+	z := q.p.changeHazard(c, q.r, s, at)
+	return 1 - z.survival(days(max(0, at-since)))
+}
+
+// compose sets what the composer makes of the present value and of the next.
+func (q *question) compose(e *penumbra.Expectation, s *setting, current penumbra.Value, moved float64) {
+	x := s.away()
+	if x == nil && !q.settling && moved < 0.5 && (s.history == nil || len(s.history.accepted) == 0) {
+		// Mostly it stays, and nobody has to know where it would go.
+		stays := q.single(current, 1-moved)
+		rest := q.by.Calibrate(s.path, current, stays, moved)
+		if stays[0].Probability >= q.confidence {
+			e.Values, e.NovelProbability = stays, rest*q.p.ways(s.class)[novel]
+			return
+		}
+	}
+	next, unknown := q.by.Next(s.path, current)
+	values := make([]penumbra.Candidate, 1, len(next)+1)
+	values[0] = penumbra.Candidate{Value: current, Probability: 1 - moved}
+	for _, v := range next {
+		if v.Value != current {
+			values = append(values, penumbra.Candidate{Value: v.Value, Probability: moved * v.Probability})
+		}
+	}
+	sortCandidates(values)
+	rest := q.by.Calibrate(s.path, current, values, moved*unknown)
+	if x != nil {
+		values = slices.DeleteFunc(values, func(v penumbra.Candidate) bool { return x.visited(v.Value) })
+	}
+	sortCandidates(values)
+	e.NovelProbability = rest
+	e.Values, e.Novel = cut(values, rest, q.confidence)
+	if s.history != nil {
+		addAccepted(e, s.history.accepted, current)
+	}
+	if x != nil {
+		e.Novel = false
+		return
+	}
+	e.Novel = e.Novel || q.settling
+	e.Interval = s.class.steps.interval(current, moved, q.confidence)
 }
 
 func (x *excursion) visited(v penumbra.Value) bool {

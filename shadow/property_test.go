@@ -3,6 +3,7 @@ package shadow_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -94,6 +95,15 @@ func TestAnswersAreProbabilities(t *testing.T) {
 					t.Fatalf("expectation of %s beside forecast of %s", expectations[k].Path, f.Path)
 				}
 				checkExpectation(t, &expectations[k], r)
+			}
+			for _, s := range r.Actual {
+				mass := 0.0
+				for _, c := range m.Choose(r, s.Path, at) {
+					mass += c.Probability
+				}
+				if set := m.ChooseSet(r, s.Path, at, confidence); mass > 1+1e-9 || math.Abs(mass+set.NovelProbability-1) > 1e-6 {
+					t.Fatalf("%s: mass %v and %+v", s.Path, mass, set)
+				}
 			}
 		}
 	})
