@@ -70,24 +70,42 @@ const (
 
 // New returns a mixture that has observed nothing.
 func New(o Options) *Model {
+	m := &Model{}
+	*m = *build(o, m.changed)
+	return m
+}
+
+// build returns a mixture whose counts tell changed of each change: that of the
+// model that it is going to be the state of.
+func build(o Options, changed func(shadow.Change)) *Model {
 	if o.Looks <= 0 {
 		o.Looks = 2000
 	}
 	m := &Model{options: o, memories: map[uint32]*memory{}, asked: map[settingKey]*example{}}
-	m.counts = shadow.NewPooled(shadow.Options{Changes: m.changed})
+	m.counts = shadow.NewPooled(shadow.Options{Changes: changed})
 	m.learnt = learnt{excited: excitation.New(), estate: equal(), types: map[string]*weights{}, level: logistic.New(1, 0.5), trust: 0.5}
 	for k := range m.plain {
 		m.plain[k] = logistic.New(shadow.NumFeatures, plainDeviation)
 		m.tempered[k] = logistic.New(shadow.NumFeatures, temperedDeviation)
 	}
-	net, err := rnn.New(shape(o.Seed))
+	m.startNetwork()
+	return m
+}
+
+// startNetwork makes an untrained network by the options, and its learner.
+func (m *Model) startNetwork() {
+	net, err := rnn.New(shape(m.options.Seed))
 	if err != nil {
 		panic(err) // the shape is a constant
 	}
 	m.net = net
-	m.learner = rnn.NewLearner(net, rnn.LearnerOptions{Capacity: 32768, Seed: o.Seed, Rate: rate, Decay: decay})
 	m.zero = make([]float32, net.Config().Hidden)
-	return m
+	m.startLearner()
+}
+
+// startLearner lets a learner start from the network that serves.
+func (m *Model) startLearner() {
+	m.learner = rnn.NewLearner(m.net, rnn.LearnerOptions{Capacity: 32768, Seed: m.options.Seed, Rate: rate, Decay: decay})
 }
 
 func shape(seed uint64) rnn.Config {
@@ -175,6 +193,9 @@ func (m *Model) Each(r *penumbra.Resource, at time.Time, visit func(path string,
 		visit(l.Path, out[:])
 	}
 }
+
+// Resources returns how many live resources the model knows.
+func (m *Model) Resources() int { return m.counts.Resources() }
 
 // Weights returns those of the experts over the estate, in the order of
 // [Experts].
