@@ -49,6 +49,7 @@ var sections = []section{
 	{"experts", true, func(m *Model) part { return expertsPart{&m.learnt, true} }},
 	{"network", true, func(m *Model) part { return networkPart{m} }},
 	{"learner", false, func(m *Model) part { return learnerPart{m} }},
+	{"trials", false, func(m *Model) part { return trialsPart{m} }},
 	{"memories", false, func(m *Model) part { return memoriesPart{m} }},
 	{"questions", false, func(m *Model) part { return questionsPart{m} }},
 }

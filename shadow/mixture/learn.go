@@ -110,7 +110,7 @@ func (m *Model) mature(at int64) {
 		}
 		m.cohorts = m.cohorts[1:]
 	}
-	m.updateNetwork(fresh)
+	m.updateNetwork(at, fresh)
 }
 
 func (m *Model) forget() {
@@ -205,40 +205,6 @@ func (m *Model) levelled(z float64) float64 { return m.level.LogOdds(z, []float3
 // recalibrated returns log odds that are right on average, as far as that was
 // shown to be better.
 func (m *Model) recalibrated(z float64) float64 { return z + m.trust*(m.levelled(z)-z) }
-
-// learnNetwork hands the cohort to the network's learner.
-func (m *Model) learnNetwork(c *cohort) int {
-	n := 0
-	for _, x := range c.examples {
-		if x.tape == nil {
-			continue
-		}
-		out := rnn.Outcome{Survived: horizons}
-		if int(x.interval) < horizons {
-			out = rnn.Outcome{Survived: int(x.interval), Happened: true}
-		}
-		if x.tape.Answer(0, out) == nil && m.learner.Add(x.tape) == nil {
-			n++
-		}
-		x.tape = nil
-	}
-	return n
-}
-
-// newest is how many days the network serves before it is taken over from its
-// learner.
-const newest = 7
-
-func (m *Model) updateNetwork(fresh int) {
-	for range (fresh + 15) / 16 {
-		if _, err := m.learner.Update(); err != nil {
-			break // it keeps what it had
-		}
-	}
-	if m.day%newest == 0 && !m.options.NoNetwork {
-		m.net = m.learner.Network()
-	}
-}
 
 // dice are pseudo-random numbers that depend on the seed and the day alone, so
 // that a model read back goes on as it would have: SplitMix64 (Steele, Lea and

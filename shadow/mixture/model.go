@@ -24,8 +24,7 @@ type Model struct {
 	options Options
 	counts  *shadow.Pooled
 	learnt
-	net     *rnn.Network
-	learner *rnn.Learner
+	networks
 
 	memories map[uint32]*memory // by the resource's number
 	zero     []float32
@@ -98,14 +97,16 @@ func (m *Model) startNetwork() {
 	if err != nil {
 		panic(err) // the shape is a constant
 	}
-	m.net = net
 	m.zero = make([]float32, net.Config().Hidden)
-	m.startLearner()
+	m.serve(net)
 }
 
-// startLearner lets a learner start from the network that serves.
-func (m *Model) startLearner() {
-	m.learner = rnn.NewLearner(m.net, rnn.LearnerOptions{Capacity: 32768, Seed: m.options.Seed, Rate: rate, Decay: decay})
+// serve lets a network serve, and a learner start from it.
+func (m *Model) serve(net *rnn.Network) {
+	m.networks = networks{
+		net:     net,
+		learner: rnn.NewLearner(net, rnn.LearnerOptions{Capacity: 32768, Seed: m.options.Seed, Rate: rate, Decay: decay}),
+	}
 }
 
 func shape(seed uint64) rnn.Config {
@@ -115,6 +116,7 @@ func shape(seed uint64) rnn.Config {
 // Observe folds an observation in.
 func (m *Model) Observe(o *penumbra.Observation) {
 	m.advance(o.Time)
+	m.Learn()
 	m.changes = m.changes[:0]
 	m.counts.Observe(o)
 	number := m.counts.Number(o.Resource)

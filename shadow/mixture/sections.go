@@ -201,8 +201,7 @@ func (p networkPart) UnmarshalBinary(data []byte) error {
 	if err := fits(net); err != nil {
 		return err
 	}
-	p.m.net = net
-	p.m.startLearner() // in case that what it has learnt is not there
+	p.m.serve(net)
 	return nil
 }
 
@@ -228,6 +227,61 @@ func (p learnerPart) UnmarshalBinary(data []byte) error {
 		return err
 	}
 	return fits(p.m.learner.Network())
+}
+
+// trialsPart is the network on trial, the one before the one that serves, and
+// what came of earlier trials.
+type trialsPart struct{ m *Model }
+
+type trialsForm struct {
+	_                   struct{} `cbor:",toarray"`
+	Owed                int
+	Candidate, Previous []byte // networks, nil if there is none
+	Days                []trialDay
+	Trials              []trial
+	Adopted             int64
+	TakenBack           []int64
+}
+
+func (p trialsPart) MarshalBinary() ([]byte, error) {
+	n := &p.m.networks
+	f := trialsForm{Owed: n.owed, Days: n.days, Trials: n.trials, Adopted: n.adopted, TakenBack: n.takenBack}
+	for to, net := range map[*[]byte]*rnn.Network{&f.Candidate: n.candidate, &f.Previous: n.previous} {
+		if net == nil {
+			continue
+		}
+		var err error
+		if *to, err = (stream{net}).MarshalBinary(); err != nil {
+			return nil, err
+		}
+	}
+	return encMode.Marshal(f)
+}
+
+func (p trialsPart) UnmarshalBinary(data []byte) error {
+	var f trialsForm
+	if err := decMode.Unmarshal(data, &f); err != nil {
+		return err
+	}
+	if f.Owed < 0 || len(f.Trials) > keptTrials {
+		return fmt.Errorf("%d updates are owed after %d trials", f.Owed, len(f.Trials))
+	}
+	n := &p.m.networks
+	n.owed, n.days, n.trials, n.adopted, n.takenBack = f.Owed, f.Days, f.Trials, f.Adopted, f.TakenBack
+	for data, to := range map[*[]byte]**rnn.Network{&f.Candidate: &n.candidate, &f.Previous: &n.previous} {
+		if len(*data) == 0 {
+			continue
+		}
+		net, err := rnn.Read(bytes.NewReader(*data))
+		if err != nil {
+			return err
+		}
+		if err := fits(net); err != nil {
+			return err
+		}
+		*to = net
+	}
+	return nil
 }
 
 // memoriesPart is what is kept of each resource.
