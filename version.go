@@ -14,12 +14,13 @@ type VersionState uint8
 const (
 	CandidateVersion VersionState = iota // trained, and not yet chosen
 	ActiveVersion                        // keeps the shadow
-	RetiredVersion                       // was active, or was passed over
+	AdoptedVersion                       // learnt while serving, and serves within the active one
+	RetiredVersion                       // was active or adopted
 	RefusedVersion                       // did not beat the one that it was held against
 	TakenBackVersion                     // was active until a person went back
 )
 
-var versionStateNames = [...]string{"candidate", "active", "retired", "refused", "taken back"}
+var versionStateNames = [...]string{"candidate", "active", "adopted", "retired", "refused", "taken back"}
 
 func (s VersionState) String() string {
 	if int(s) < len(versionStateNames) {
@@ -103,4 +104,38 @@ type VersionScore struct {
 	OverPR      float64 `json:"over_pr_auc,omitempty"`
 	// Better reports that it beat the other.
 	Better bool `json:"better"`
+}
+
+// ModelStatus is the model that keeps the shadow.
+type ModelStatus struct {
+	// Configured is a family, or "auto": the active version decides.
+	Configured string `json:"configured"`
+	Family     string `json:"family"`
+	// Version is the active one, 0 if none is: the family as it ships.
+	Version int    `json:"version"`
+	Why     string `json:"why,omitempty"`
+	// Resources are those that are live. Bytes is the size of the model's last
+	// checkpoint, and Saved when it was written.
+	Resources int       `json:"resources"`
+	Bytes     int64     `json:"bytes,omitempty"`
+	Saved     time.Time `json:"saved,omitzero"`
+	// Pool is nil if the model is of one piece.
+	Pool *ModelPool `json:"pool,omitempty"`
+}
+
+// ModelPool is what the experts of a model weigh, over the estate and by type
+// of resource. Weights are in the order of the experts and sum to 1.
+type ModelPool struct {
+	Experts    []string      `json:"experts"`
+	Estate     []float64     `json:"estate"`
+	Types      []TypeWeights `json:"types,omitempty"`
+	Parameters int           `json:"parameters"` // of the network
+	// Examples is how many questions were learnt from.
+	Examples float64 `json:"examples"`
+}
+
+// TypeWeights is what the experts weigh for one type of resource.
+type TypeWeights struct {
+	Type    string    `json:"type"`
+	Weights []float64 `json:"weights"`
 }

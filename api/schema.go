@@ -23,6 +23,7 @@ func schemas() huma.Registry {
 		reflect.TypeFor[penumbra.RunState]():        reflect.TypeFor[runState](),
 		reflect.TypeFor[penumbra.ObservationKind](): reflect.TypeFor[observationKind](),
 		reflect.TypeFor[penumbra.ActorKind]():       reflect.TypeFor[actorKind](),
+		reflect.TypeFor[penumbra.VersionState]():    reflect.TypeFor[versionState](),
 	} {
 		registry.RegisterTypeAlias(of, is)
 	}
@@ -53,6 +54,7 @@ type (
 	runState        struct{}
 	observationKind struct{}
 	actorKind       struct{}
+	versionState    struct{}
 )
 
 // Schema implements [huma.SchemaProvider].
@@ -78,6 +80,11 @@ func (observationKind) Schema(huma.Registry) *huma.Schema {
 // Schema implements [huma.SchemaProvider].
 func (actorKind) Schema(huma.Registry) *huma.Schema {
 	return names(penumbra.UnknownActor, penumbra.System)
+}
+
+// Schema implements [huma.SchemaProvider].
+func (versionState) Schema(huma.Registry) *huma.Schema {
+	return names(penumbra.CandidateVersion, penumbra.TakenBackVersion)
 }
 
 // names describes an enumeration whose values run from first to last.

@@ -40,6 +40,26 @@ type Checkpointer interface {
 	io.ReaderFrom
 }
 
+// A Learner is a shadow that tries new versions of a part of itself while it
+// serves.
+type Learner interface {
+	// Learn does a little of the work that observations have put off, and reports
+	// whether there is more. It takes a few milliseconds at most.
+	Learn() (more bool)
+	// Learnt returns, oldest first, the versions that were tried last, by the
+	// time at which that was decided.
+	Learnt() []penumbra.ModelVersion
+	// TakeBack makes sure that the version adopted at the time does not serve,
+	// also if it has yet to come to that time, and reports whether another serves
+	// now.
+	TakeBack(adopted time.Time) bool
+}
+
+// A Pool is a shadow of several experts.
+type Pool interface {
+	Pool() penumbra.ModelPool
+}
+
 // A Judge holds what is expected against what is there.
 type Judge interface {
 	// SetRules replaces the ignore rules. It returns an error of kind Invalid

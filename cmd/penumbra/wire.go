@@ -19,6 +19,7 @@ import (
 	"github.com/penumbra-iac/penumbra/remediation"
 	"github.com/penumbra-iac/penumbra/shadow"
 	"github.com/penumbra-iac/penumbra/shadow/bayes"
+	"github.com/penumbra-iac/penumbra/shadow/mixture"
 	"github.com/penumbra-iac/penumbra/store/sqlite"
 	"github.com/penumbra-iac/penumbra/timeline"
 )
@@ -29,8 +30,9 @@ const storeFile = "penumbra.db"
 // models are the families that can keep the shadow, by the name that the
 // configuration gives.
 var models = map[string]func() engine.Shadow{
-	"pooled": func() engine.Shadow { return shadow.NewPooled(shadow.Options{}) },
-	"bayes":  func() engine.Shadow { return bayes.NewModel(bayes.ModelOptions{}) },
+	"pooled":  func() engine.Shadow { return shadow.NewPooled(shadow.Options{}) },
+	"bayes":   func() engine.Shadow { return bayes.NewModel(bayes.ModelOptions{}) },
+	"mixture": func() engine.Shadow { return mixture.New(mixture.Options{Seed: 1}) },
 }
 
 // loop is an engine with what it stands on.

@@ -222,7 +222,7 @@ func (t *trial) version() penumbra.ModelVersion {
 	}
 	result := "was refused"
 	if t.Adopted {
-		v.State, result = penumbra.ActiveVersion, "was adopted"
+		v.State, result = penumbra.AdoptedVersion, "was adopted"
 	}
 	v.Why = fmt.Sprintf("The network that had learnt on %s: of %d questions that became known (%d left), log loss %.5f against %.5f of the one that served.",
 		result, t.Questions, t.Left, mean(t.Candidate), mean(t.Serving))

@@ -94,7 +94,7 @@ func TestWorseCandidateIsRefused(t *testing.T) {
 			m.updateNetwork(at, 0)
 		}
 		all := m.Learnt()
-		if len(all) != 1 || (all[0].State == penumbra.ActiveVersion) != x.adopted || all[0].Score.Better != x.adopted || all[0].Why == "" {
+		if len(all) != 1 || (all[0].State == penumbra.AdoptedVersion) != x.adopted || all[0].Score.Better != x.adopted || all[0].Why == "" {
 			t.Fatalf("%s: %+v", name, all)
 		}
 		if (m.net == candidate) != x.adopted || (m.net == serving) == x.adopted {
@@ -139,7 +139,7 @@ func TestTakenBackBeforehand(t *testing.T) {
 	}
 	first := run()
 	for _, v := range first {
-		if v.State == penumbra.ActiveVersion {
+		if v.State == penumbra.AdoptedVersion {
 			again := run(v.Created)
 			for _, x := range again {
 				if x.Created.Equal(v.Created) && x.State != penumbra.TakenBackVersion {

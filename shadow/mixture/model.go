@@ -1,6 +1,8 @@
 package mixture
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
@@ -206,4 +208,13 @@ func (m *Model) Weights() []float64 { return append([]float64(nil), m.estate[:].
 // WeightsOf returns those of the experts for a type of resource.
 func (m *Model) WeightsOf(kind string) []float64 {
 	return append([]float64(nil), m.weightsOf(kind)[:]...)
+}
+
+// Pool returns what the experts weigh, by type in the order of the types' names.
+func (m *Model) Pool() penumbra.ModelPool {
+	p := penumbra.ModelPool{Experts: append([]string(nil), Experts[:]...), Estate: m.Weights(), Parameters: m.net.Size(), Examples: m.examples}
+	for _, kind := range slices.Sorted(maps.Keys(m.types)) {
+		p.Types = append(p.Types, penumbra.TypeWeights{Type: kind, Weights: m.WeightsOf(kind)})
+	}
+	return p
 }
