@@ -201,11 +201,21 @@ var portable = []section{
 // is not a whole one of a version that it knows.
 func NewFrom(knowledge []byte, o Options) (*Model, error) {
 	m := New(o)
-	if err := m.read(knowledge, knowledgeMagic, knowledgeVersion, portable); err != nil {
-		return nil, &penumbra.Error{
+	return m, m.ReadKnowledge(knowledge)
+}
+
+// ReadKnowledge replaces what the experts have learnt by what
+// [Model.WriteKnowledge] wrote, and leaves what is known of the estate as it is.
+// It returns an error of kind Damaged, and changes nothing, if the data is not a
+// whole one of a version that it knows.
+func (m *Model) ReadKnowledge(knowledge []byte) error {
+	fresh := New(m.options)
+	if err := fresh.read(knowledge, knowledgeMagic, knowledgeVersion, portable); err != nil {
+		return &penumbra.Error{
 			Kind: penumbra.Damaged, What: "read what a mixture has learnt elsewhere",
 			Remedy: "train it again with `penumbra train --portable`", Err: err,
 		}
 	}
-	return m, nil
+	m.learnt, m.networks = fresh.learnt, fresh.networks
+	return nil
 }
