@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/api"
 	"github.com/penumbra-iac/penumbra/engine"
 	"github.com/penumbra-iac/penumbra/shadow/backtest"
 	"github.com/penumbra-iac/penumbra/shadow/mixture"
@@ -30,6 +31,7 @@ type trainFlags struct {
 	store, keep        bool
 	seed               uint64
 	window             float64
+	sample             uint32
 	portable, file, by string
 }
 
@@ -62,7 +64,17 @@ without any name, address or value; this is how the model that ships was made.`,
 			if f.portable != "" {
 				return a.trainPortable(cmd.Context(), &f, args)
 			}
-			return a.asking(cmd, func(ctx context.Context, s *service) error { return a.train(ctx, s, &f, args) })
+			return a.asking(cmd, func(ctx context.Context, s *service) error {
+				t, err := a.train(ctx, s, &f, args)
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return a.json(t)
+				}
+				a.showTrained(t)
+				return nil
+			})
 		},
 	}
 	flags := cmd.Flags()
@@ -70,6 +82,7 @@ without any name, address or value; this is how the model that ships was made.`,
 	flags.BoolVar(&f.store, "store", true, "learn from the store, which is your own past")
 	flags.Uint64Var(&f.seed, "seed", servedSeed, "seed of all that is drawn")
 	flags.Float64Var(&f.window, "window", 0.2, "share of the time span, the latest, that candidates are scored on")
+	flags.Uint32Var(&f.sample, "sample", 0, "score on one resource in so many")
 	flags.BoolVar(&f.keep, "keep", false, "keep the version that serves, also if the new one beats it")
 	flags.StringVar(&f.file, "file", "", "also write what the version starts from to this file")
 	flags.StringVar(&f.portable, "portable", "", "train the mixture from nothing and write what holds elsewhere too to this file; no version is kept")
@@ -200,25 +213,27 @@ type trained struct {
 	models   []candidate
 }
 
-func (a *app) train(ctx context.Context, s *service, f *trainFlags, files []string) error {
+// train makes candidates, holds them against the model that serves, and keeps
+// the best.
+func (a *app) train(ctx context.Context, s api.Modeller, f *trainFlags, files []string) (*trained, error) {
 	if err := f.check(); err != nil {
-		return err
+		return nil, err
 	}
 	c, err := a.config()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	others, names, err := a.others(ctx, c, f, files)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	own, err := a.own(ctx, c, f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	st, err := s.Model(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if f.models == nil {
 		f.models = familyNames()
@@ -228,21 +243,15 @@ func (a *app) train(ctx context.Context, s *service, f *trainFlags, files []stri
 	}
 	t, err := a.candidates(ctx, f, others, own)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if own != nil {
 		names = append(names, "the store")
 	}
-	if err := a.compare(ctx, s, f, &st, t, own); err != nil {
-		return err
+	if err := a.compare(ctx, f, &st, t, own); err != nil {
+		return nil, err
 	}
-	if err := a.keepVersion(ctx, s, f, &st, t, names, len(others)+len(own)); err != nil {
-		return err
-	}
-	if a.output == "json" {
-		return a.json(t)
-	}
-	return a.showTrained(t)
+	return t, a.keepVersion(ctx, s, f, &st, t, names, len(others)+len(own))
 }
 
 // own is the estate's own past, nil if there is none.
@@ -293,7 +302,7 @@ const serves = "what serves"
 
 // compare holds the candidates against the model that serves, on the latest part
 // of the estate's own past.
-func (a *app) compare(ctx context.Context, s *service, f *trainFlags, st *penumbra.ModelStatus, t *trained, own []*penumbra.Observation) error {
+func (a *app) compare(ctx context.Context, f *trainFlags, st *penumbra.ModelStatus, t *trained, own []*penumbra.Observation) error {
 	if len(own) == 0 {
 		t.Sentence = "There is no past of your own yet to choose by, so the model that serves stays."
 		return nil
@@ -317,7 +326,7 @@ func (a *app) compare(ctx context.Context, s *service, f *trainFlags, st *penumb
 		}
 		entrants[i] = backtest.Entrant{Name: x.name, Model: m}
 	}
-	o := backtest.Options{Warmup: 1 - f.window, Seed: f.seed, Bootstrap: 500, NoValues: true, Horizons: []int{len(penumbra.Horizons) - 1}}
+	o := backtest.Options{Warmup: 1 - f.window, Seed: f.seed, Bootstrap: 500, NoValues: true, Sample: f.sample, Horizons: []int{len(penumbra.Horizons) - 1}}
 	progress, end := a.progressing("train")
 	o.Progress = progress
 	t.Report, err = backtest.Run(ctx, slices.Values(own), entrants, o)
@@ -362,16 +371,19 @@ func (t *trained) best() (x *candidate, better bool, why string) {
 		return nil, false, "The model that serves is the only one there is: it has learnt your past as it went. Name another history, a family or a seed to train a candidate."
 	}
 	if t.Report == nil || len(t.Report.Change) == 0 {
-		return &t.models[0], false, t.Sentence
+		for i := range t.models {
+			if t.models[i].body != nil {
+				return &t.models[i], false, t.Sentence
+			}
+		}
+		return nil, false, t.Sentence
 	}
 	c := &t.Report.Change[len(t.Report.Change)-1]
 	if c.Left < leastLeft {
 		return nil, false, fmt.Sprintf("Only %d settings left in the latest window, too few to choose by (%d are needed): the model that serves stays, which without a version is %s, the simplest.", c.Left, leastLeft, engine.FirstFamily)
 	}
 	for i := range t.models {
-		if x == nil {
-			x = &t.models[i]
-		} else if more, _ := c.Better(t.models[i].name, x.name); more {
+		if s := c.Score(t.models[i].name); x == nil || *s.LogLoss < *c.Score(x.name).LogLoss {
 			x = &t.models[i]
 		}
 	}
@@ -381,7 +393,7 @@ func (t *trained) best() (x *candidate, better bool, why string) {
 
 // keepVersion keeps the best candidate as a version, and promotes it if the
 // configuration leaves the choice to the evidence and that is for it.
-func (a *app) keepVersion(ctx context.Context, s *service, f *trainFlags, st *penumbra.ModelStatus, t *trained, names []string, observations int) error {
+func (a *app) keepVersion(ctx context.Context, s api.Modeller, f *trainFlags, st *penumbra.ModelStatus, t *trained, names []string, observations int) error {
 	x, better, why := t.best()
 	t.Sentence = why
 	if x == nil {
@@ -425,7 +437,7 @@ func (t *trained) score(x *candidate, st *penumbra.ModelStatus, better bool) *pe
 	}
 }
 
-func (a *app) showTrained(t *trained) error {
+func (a *app) showTrained(t *trained) {
 	if t.Report != nil && len(t.Report.Change) > 0 {
 		c := &t.Report.Change[len(t.Report.Change)-1]
 		fmt.Fprintf(a.out, "On the latest window, %s to %s: %d questions, %d settings left within %s.\n\n",
@@ -447,5 +459,4 @@ func (a *app) showTrained(t *trained) error {
 	default:
 		fmt.Fprintf(a.out, "Kept as version %d, %s. `penumbra model promote %d` would let it serve.\n", t.Version.Number, t.Version.Family, t.Version.Number)
 	}
-	return nil
 }
