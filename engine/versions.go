@@ -149,21 +149,23 @@ func (e *Engine) recordLearnt(ctx context.Context) error {
 		}
 	}
 	for _, v := range tried[first:] {
-		if err := e.addLearnt(ctx, v, stored); err != nil {
+		if stored, err = e.addLearnt(ctx, v, stored); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// addLearnt stores one that was tried; the one adopted before it is retired.
-func (e *Engine) addLearnt(ctx context.Context, v penumbra.ModelVersion, stored []penumbra.ModelVersion) error {
+// addLearnt stores one that was tried beside those that are, and returns them
+// all; the one adopted before it is retired.
+func (e *Engine) addLearnt(ctx context.Context, v penumbra.ModelVersion, stored []penumbra.ModelVersion) ([]penumbra.ModelVersion, error) {
 	v.Before = e.model.active.Number
 	if v.Score != nil {
 		v.Score.Over = v.Before
 	}
-	if _, err := e.cfg.Store.AddVersion(ctx, v, nil); err != nil || v.State != penumbra.AdoptedVersion {
-		return err
+	var err error
+	if v.Number, err = e.cfg.Store.AddVersion(ctx, v, nil); err != nil || v.State != penumbra.AdoptedVersion {
+		return append(stored, v), err
 	}
 	var retired []penumbra.ModelVersion
 	for i := range stored {
@@ -172,7 +174,7 @@ func (e *Engine) addLearnt(ctx context.Context, v penumbra.ModelVersion, stored 
 			retired = append(retired, stored[i])
 		}
 	}
-	return e.cfg.Store.SaveVersions(ctx, retired)
+	return append(stored, v), e.cfg.Store.SaveVersions(ctx, retired)
 }
 
 // Model returns the model that keeps the shadow.
