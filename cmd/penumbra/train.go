@@ -157,6 +157,7 @@ func (a *app) trainPortable(ctx context.Context, f *trainFlags, files []string) 
 		return err
 	}
 	pool := m.Pool()
+	pool.Types = nil // they are not in the file
 	if a.output == "json" {
 		return a.json(struct {
 			File         string             `json:"file"`

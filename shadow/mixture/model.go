@@ -2,6 +2,7 @@ package mixture
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -155,13 +156,25 @@ func (m *Model) Forecast(r *penumbra.Resource, at time.Time) []penumbra.Forecast
 		l, a := &m.view.looks[k], &m.view.answers[k]
 		if l.Changes {
 			m.leave(&out[i].Leave, l, &a.pool)
-			if out[i].Leave[last] < 0.5 {
-				out[i].TimeToDrift = 0
-			}
+			out[i].TimeToDrift = half(&out[i].Leave)
 		}
 		i++
 	}
 	return out
+}
+
+// half returns when it is as likely as not that the setting has left, 0 if not
+// within the last horizon. Between two horizons the rate is taken to be constant.
+func half(leave *[horizons]float64) time.Duration {
+	stays, from := 1.0, time.Duration(0)
+	for k, p := range leave {
+		if p >= 0.5 {
+			share := math.Log(stays/0.5) / math.Log(stays/math.Max(1-p, 1e-12))
+			return max(1, from+time.Duration(share*float64(penumbra.Horizons[k]-from)))
+		}
+		stays, from = 1-p, penumbra.Horizons[k]
+	}
+	return 0
 }
 
 // leave turns the log odds of a change into probabilities of leaving.
