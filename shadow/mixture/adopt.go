@@ -17,7 +17,9 @@ import (
 type networks struct {
 	net     *rnn.Network
 	learner *rnn.Learner
-	owed    int // updates of the learner that are put off
+	due     int64 // Unix seconds of the day whose answers are being learnt, 0 if none
+	fresh   int   // tapes that the learner got since then
+	owed    int   // updates of the learner that are put off
 
 	candidate *rnn.Network // on trial, nil if there is none
 	days      []trialDay   // of its trial so far
@@ -136,15 +138,12 @@ func (n *networks) try(at int64, tapes []*rnn.Tape, left int) {
 
 // updateNetwork ends a day: a trial that is over is decided, the next begins,
 // and the learner owes an update for every 16 tapes that are fresh.
-func (m *Model) updateNetwork(at int64, fresh int) {
+func (m *Model) updateNetwork(at int64) {
 	if m.options.NoNetwork {
 		return
 	}
 	n := &m.networks
-	for n.owed > 0 {
-		m.Learn()
-	}
-	n.owed = (fresh + 15) / 16
+	n.owed, n.fresh = (n.fresh+15)/16, 0
 	if n.candidate == nil {
 		if n.learner.Kept() > 0 {
 			n.begin(at)
@@ -181,12 +180,19 @@ func (n *networks) began() int64 {
 	return n.days[0].At
 }
 
-// Learn makes an update of the network that learns, if one is owed, and reports
-// whether there are more. It takes about a millisecond. Observe calls it once,
-// so that no observation waits for a day's updates; who has time between two
-// observations may call it too.
+// Learn does a piece of what there is to learn: one interval of one day's
+// questions, or one update of the network. It reports whether there is more.
+// Observe calls it once, so that no observation waits for all that a day has to
+// learn; who has time between two observations may call it too.
 func (m *Model) Learn() (more bool) {
 	n := &m.networks
+	if n.due > 0 {
+		if !m.mature(n.due) {
+			m.matured(n.due)
+			n.due = 0
+		}
+		return true
+	}
 	if n.owed == 0 {
 		return false
 	}

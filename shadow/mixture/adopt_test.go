@@ -91,7 +91,7 @@ func TestWorseCandidateIsRefused(t *testing.T) {
 		for d := range 8 {
 			at := int64(d+1) * daySeconds
 			m.try(at, asking(20, false), 10)
-			m.updateNetwork(at, 0)
+			m.updateNetwork(at)
 		}
 		all := m.Learnt()
 		if len(all) != 1 || (all[0].State == penumbra.AdoptedVersion) != x.adopted || all[0].Score.Better != x.adopted || all[0].Why == "" {

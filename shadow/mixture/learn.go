@@ -14,7 +14,8 @@ const daySeconds = 86400
 // mostDays bounds how many days are caught up with after a silence.
 const mostDays = 400
 
-// advance asks and learns for each day that has begun until t.
+// advance asks for each day that has begun until t. What is known by then is
+// learnt by [Model.Learn], before the next day begins at the latest.
 func (m *Model) advance(t time.Time) {
 	today := t.Unix() / daySeconds
 	switch {
@@ -25,7 +26,10 @@ func (m *Model) advance(t time.Time) {
 	}
 	for ; m.day <= today; m.day++ {
 		at := m.day * daySeconds
-		m.mature(at)
+		for m.Learn() {
+		}
+		m.forget()
+		m.due = at
 		m.survey(time.Unix(at, 0).UTC())
 	}
 }
@@ -87,21 +91,27 @@ func (m *Model) keep(c *cohort, l *shadow.Look, a *answer, q *rnn.Question, d *d
 	c.examples = append(c.examples, x)
 }
 
-// mature learns what is known by now.
-func (m *Model) mature(at int64) {
-	m.forget()
-	fresh := 0
+// mature learns what is known at a time of one day's questions, one interval of
+// them, and reports whether there was anything to learn.
+func (m *Model) mature(at int64) bool {
 	for i := range m.cohorts {
 		c := &m.cohorts[i]
-		for c.stage < horizons && c.at+seconds[c.stage] <= at {
-			m.learnInterval(c)
-			if c.stage == last {
-				m.learnWeights(c)
-				fresh += m.learnNetwork(c)
-			}
-			c.stage++
+		if c.stage == horizons || c.at+seconds[c.stage] > at {
+			continue
 		}
+		m.learnInterval(c)
+		if c.stage == last {
+			m.learnWeights(c)
+			m.fresh += m.learnNetwork(c)
+		}
+		c.stage++
+		return true
 	}
+	return false
+}
+
+// matured ends what is learnt on a day.
+func (m *Model) matured(at int64) {
 	for len(m.cohorts) > 0 && m.cohorts[0].stage == horizons {
 		for _, x := range m.cohorts[0].examples {
 			if m.asked[x.key] == x {
@@ -110,7 +120,7 @@ func (m *Model) mature(at int64) {
 		}
 		m.cohorts = m.cohorts[1:]
 	}
-	m.updateNetwork(at, fresh)
+	m.updateNetwork(at)
 }
 
 func (m *Model) forget() {

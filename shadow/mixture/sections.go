@@ -235,7 +235,8 @@ type trialsPart struct{ m *Model }
 
 type trialsForm struct {
 	_                   struct{} `cbor:",toarray"`
-	Owed                int
+	Due                 int64
+	Fresh, Owed         int
 	Candidate, Previous []byte // networks, nil if there is none
 	Days                []trialDay
 	Trials              []trial
@@ -245,7 +246,7 @@ type trialsForm struct {
 
 func (p trialsPart) MarshalBinary() ([]byte, error) {
 	n := &p.m.networks
-	f := trialsForm{Owed: n.owed, Days: n.days, Trials: n.trials, Adopted: n.adopted, TakenBack: n.takenBack}
+	f := trialsForm{Due: n.due, Fresh: n.fresh, Owed: n.owed, Days: n.days, Trials: n.trials, Adopted: n.adopted, TakenBack: n.takenBack}
 	for to, net := range map[*[]byte]*rnn.Network{&f.Candidate: n.candidate, &f.Previous: n.previous} {
 		if net == nil {
 			continue
@@ -263,11 +264,12 @@ func (p trialsPart) UnmarshalBinary(data []byte) error {
 	if err := decMode.Unmarshal(data, &f); err != nil {
 		return err
 	}
-	if f.Owed < 0 || len(f.Trials) > keptTrials {
+	if f.Due < 0 || f.Fresh < 0 || f.Owed < 0 || len(f.Trials) > keptTrials {
 		return fmt.Errorf("%d updates are owed after %d trials", f.Owed, len(f.Trials))
 	}
 	n := &p.m.networks
-	n.owed, n.days, n.trials, n.adopted, n.takenBack = f.Owed, f.Days, f.Trials, f.Adopted, f.TakenBack
+	n.due, n.fresh, n.owed = f.Due, f.Fresh, f.Owed
+	n.days, n.trials, n.adopted, n.takenBack = f.Days, f.Trials, f.Adopted, f.TakenBack
 	for data, to := range map[*[]byte]**rnn.Network{&f.Candidate: &n.candidate, &f.Previous: &n.previous} {
 		if len(*data) == 0 {
 			continue
