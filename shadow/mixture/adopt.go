@@ -230,7 +230,7 @@ func (t *trial) version() penumbra.ModelVersion {
 	if t.Adopted {
 		v.State, result = penumbra.AdoptedVersion, "was adopted"
 	}
-	v.Why = fmt.Sprintf("The network that had learnt on %s: of %d questions that became known (%d left), log loss %.5f against %.5f of the one that served.",
+	v.Why = fmt.Sprintf("The network that kept learning %s: on %d questions that became known (%d left) its log loss was %.5f, that of the one that served %.5f.",
 		result, t.Questions, t.Left, mean(t.Candidate), mean(t.Serving))
 	return v
 }

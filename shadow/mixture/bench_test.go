@@ -2,6 +2,7 @@ package mixture_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"slices"
@@ -118,4 +119,23 @@ func BenchmarkMemory(b *testing.B) {
 		}
 		l.n = 0
 	}
+}
+
+// BenchmarkCheckpoint writes the state of an estate of 20,000 resources that
+// has served for long enough to have everything it keeps.
+func BenchmarkCheckpoint(b *testing.B) {
+	l := newLarge(20_000, 20_000)
+	m := mixture.New(mixture.Options{Seed: 1})
+	for range l.resources + 60*l.pace {
+		m.Observe(l.next())
+	}
+	size := int64(0)
+	for b.Loop() {
+		n, err := m.WriteTo(io.Discard)
+		if err != nil {
+			b.Fatal(err)
+		}
+		size = n
+	}
+	b.ReportMetric(float64(size)/1e6, "MB")
 }
