@@ -2,6 +2,8 @@ package backtest_test
 
 import (
 	"bytes"
+	"cmp"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,9 +15,10 @@ import (
 )
 
 // TestColdStart asks from the first day on an estate of which nothing was
-// learnt: what does a mixture know that was trained on another one?
+// learnt: what does a mixture know that was trained on another one? PENUMBRA_FROM
+// names that one.
 func TestColdStart(t *testing.T) {
-	from, on := history(t, "home-ops-a"), history(t, "govuk-aws")
+	from, on := history(t, cmp.Or(os.Getenv("PENUMBRA_FROM"), "home-ops-a")), history(t, "govuk-aws")
 	elsewhere := mixture.New(mixture.Options{Seed: 1})
 	for _, o := range from {
 		elsewhere.Observe(o)
