@@ -15,7 +15,9 @@ type Status struct {
 	Drifts       map[Verdict]int `json:"drifts"`
 	Observations int64           `json:"observations"`
 	Quarantined  int64           `json:"quarantined"` // lines kept aside
-	Model        string          `json:"model"`
+	Model        string          `json:"model"`       // the family
+	// ModelVersion is the active version, 0 if none is.
+	ModelVersion int `json:"model_version,omitempty"`
 }
 
 // StackStatus is the state of one stack's source.

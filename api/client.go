@@ -150,6 +150,43 @@ func (c *Client) Rollback(ctx context.Context, run, by string) (penumbra.Proposa
 	return p, err
 }
 
+// Model implements [Modeller].
+func (c *Client) Model(ctx context.Context) (penumbra.ModelStatus, error) {
+	var st penumbra.ModelStatus
+	return st, c.get(ctx, "/v1/model", nil, &st)
+}
+
+// Versions implements [Modeller].
+func (c *Client) Versions(ctx context.Context) ([]penumbra.ModelVersion, error) {
+	var list versionList
+	err := c.get(ctx, "/v1/model/versions", nil, &list)
+	return list.Versions, err
+}
+
+// AddVersion implements [Modeller].
+func (c *Client) AddVersion(ctx context.Context, v penumbra.ModelVersion, body []byte) (penumbra.ModelVersion, error) {
+	var in newVersion
+	in.Body.Version, in.Body.Data = v, body
+	var out penumbra.ModelVersion
+	return out, c.call(ctx, http.MethodPost, "/v1/model/versions", in.Body, &out)
+}
+
+// Promote implements [Modeller].
+func (c *Client) Promote(ctx context.Context, number int, by, forced string) (penumbra.ModelVersion, error) {
+	var in promotion
+	in.Body.By, in.Body.Forced = by, forced
+	var out penumbra.ModelVersion
+	return out, c.callOn(ctx, http.MethodPost, "version", "/v1/model/versions/", strconv.Itoa(number), "/promote", in.Body, &out)
+}
+
+// RollbackModel implements [Modeller].
+func (c *Client) RollbackModel(ctx context.Context, by string) (penumbra.ModelVersion, error) {
+	var in modelRollback
+	in.Body.By = by
+	var out penumbra.ModelVersion
+	return out, c.call(ctx, http.MethodPost, "/v1/model/rollback", in.Body, &out)
+}
+
 // Acknowledge implements [Resolver].
 func (c *Client) Acknowledge(ctx context.Context, drift, by string) (penumbra.Drift, error) {
 	var in acknowledgement
@@ -270,6 +307,11 @@ func (c *Client) callOn(ctx context.Context, method, noun, prefix, id, suffix st
 	if id == "" {
 		return &penumbra.Error{Kind: penumbra.Invalid, What: "the id of the " + noun + " is empty", Remedy: "name one"}
 	}
+	return c.call(ctx, method, prefix+url.PathEscape(id)+suffix, in, out)
+}
+
+// call calls a route with a JSON body, none if in is nil.
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.ReadCloser
 	header := http.Header{}
 	if in != nil {
@@ -280,7 +322,7 @@ func (c *Client) callOn(ctx context.Context, method, noun, prefix, id, suffix st
 		body = io.NopCloser(bytes.NewReader(data))
 		header.Set("Content-Type", "application/json")
 	}
-	resp, err := c.send(ctx, method, prefix+url.PathEscape(id)+suffix, nil, header, body)
+	resp, err := c.send(ctx, method, path, nil, header, body)
 	if err != nil {
 		return err
 	}

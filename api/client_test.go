@@ -75,6 +75,7 @@ func fullRecorder(t *testing.T) *recorder {
 	return &recorder{
 		status: exampleStatus(), resources: exampleResources(), shadow: view, explained: []penumbra.Explanation{exampleExplanation()}, drifts: []penumbra.Drift{drift},
 		proposals: []penumbra.Proposal{proposal}, omitted: []penumbra.Omitted{{Kind: penumbra.Adopt, Reason: "sensitive"}},
+		model: exampleModel(), versions: []penumbra.ModelVersion{exampleVersion(), {Number: 2, Created: exampleTime, State: penumbra.RefusedVersion}},
 		runs: []penumbra.Run{run}, report: penumbra.IngestReport{Lines: 2, Added: 1, Bad: 1, BadLines: []penumbra.BadLine{exampleBadLine()}},
 	}
 }
@@ -87,6 +88,7 @@ func TestRoundTrip(t *testing.T) {
 	until := exampleTime.Add(24 * time.Hour)
 	driftQuery := penumbra.DriftQuery{ID: "d/1", Resource: hostileAddress, Stack: "shop", Active: true, Limit: 7}
 	runQuery := penumbra.RunQuery{ID: "r?1", Proposal: "p#1", Stack: "shop", Unended: true, Limit: 3}
+	large := bytes.Repeat([]byte{0, 255, 7}, 1<<20) // more than a body may have elsewhere
 	values := []penumbra.Setting{{Path: "tags.team", Value: penumbra.String("<pay>")}, {Path: "port", Value: penumbra.Number(5432)}}
 	for _, tc := range []struct {
 		do   func(context.Context, *Client) (any, error)
@@ -120,6 +122,11 @@ func TestRoundTrip(t *testing.T) {
 		{func(ctx context.Context, c *Client) (any, error) {
 			return c.Ingest(ctx, strings.NewReader(exampleLine), "a file?")
 		}, r.report, []any{"Ingest", "a file?"}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.Model(ctx) }, r.model, []any{"Model"}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.Versions(ctx) }, r.versions, []any{"Versions"}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.AddVersion(ctx, exampleVersion(), large) }, r.versions[0], []any{"AddVersion", exampleVersion(), large}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.Promote(ctx, 3, "alice", "a <reason>") }, r.versions[0], []any{"Promote", 3, "alice", "a <reason>"}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.RollbackModel(ctx, "alice") }, r.versions[0], []any{"RollbackModel", "alice"}},
 		{func(ctx context.Context, c *Client) (any, error) { return nil, c.Trigger(ctx, "shop") }, nil, []any{"Trigger", "shop"}},
 	} {
 		for way, c := range ways(t, r) {

@@ -140,3 +140,25 @@ func exampleRun() penumbra.Run {
 func exampleBadLine() penumbra.BadLine {
 	return penumbra.BadLine{Source: "http", Line: 17, Reason: "time is missing", Text: `{"kind":"snapshot"}`, Seen: exampleTime}
 }
+
+func exampleVersion() penumbra.ModelVersion {
+	return penumbra.ModelVersion{
+		Number: 3, Created: exampleTime, Family: "mixture", Origin: penumbra.TrainedVersion, State: penumbra.ActiveVersion,
+		Sources: []string{"the store"}, Observations: 18250, Seed: 1, Before: 2, Promoted: exampleTime.Add(time.Hour), By: "alice",
+		Score: &penumbra.VersionScore{
+			From: exampleTime.Add(-90 * 24 * time.Hour), To: exampleTime, Horizon: "30d", Questions: 5120, Left: 88,
+			LogLoss: 0.0611, PR: 0.41, Over: 2, OverFamily: "pooled", OverLogLoss: 0.0688, OverPR: 0.36, Better: true,
+		},
+		Why: "On this history mixture is the model to use: log loss 0.06110 and PR-AUC 0.410 within 30d.", Kept: true, Size: 412000,
+	}
+}
+
+func exampleModel() penumbra.ModelStatus {
+	return penumbra.ModelStatus{
+		Configured: "auto", Family: "mixture", Version: 3, Why: exampleVersion().Why, Resources: 42, Bytes: 1480000, Saved: exampleTime,
+		Pool: &penumbra.ModelPool{
+			Experts: []string{"counts", "logistic", "network"}, Estate: []float64{0.3, 0.5, 0.2},
+			Types: []penumbra.TypeWeights{{Type: "aws_db_instance", Weights: []float64{0.2, 0.5, 0.3}}}, Parameters: 83648, Examples: 9120,
+		},
+	}
+}

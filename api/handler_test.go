@@ -88,7 +88,7 @@ func TestNoRouteWithoutToken(t *testing.T) {
 		"none": "", "wrong": "Bearer wrong", "empty": "Bearer ", "scheme only": "Bearer", "basic": "Basic " + testToken, "bare": testToken, "longer": "Bearer " + testToken + "x",
 	} {
 		for _, o := range all {
-			path := strings.NewReplacer("{id}", "x", "{name}", "shop").Replace(o.path)
+			path := strings.NewReplacer("{id}", "x", "{name}", "shop", "{number}", "3").Replace(o.path)
 			w := request(h, o.method, path, "{}", func(req *http.Request) { req.Header.Set("Authorization", header) })
 			if w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") == "" {
 				t.Errorf("%s token: %s %s answers %d", name, o.method, o.path, w.Code)

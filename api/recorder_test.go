@@ -40,6 +40,8 @@ type recorder struct {
 	omitted   []penumbra.Omitted
 	runs      []penumbra.Run
 	report    penumbra.IngestReport
+	model     penumbra.ModelStatus
+	versions  []penumbra.ModelVersion
 	taken     []byte
 	ingest    func(io.Reader) error
 	export    func(io.Writer) (int, error)
@@ -150,4 +152,24 @@ func (r *recorder) Export(_ context.Context, q penumbra.ObservationQuery, w io.W
 
 func (r *recorder) Trigger(_ context.Context, stack string) error {
 	return r.record("Trigger", stack)
+}
+
+func (r *recorder) Model(context.Context) (penumbra.ModelStatus, error) {
+	return r.model, r.record("Model")
+}
+
+func (r *recorder) Versions(context.Context) ([]penumbra.ModelVersion, error) {
+	return r.versions, r.record("Versions")
+}
+
+func (r *recorder) AddVersion(_ context.Context, v penumbra.ModelVersion, body []byte) (penumbra.ModelVersion, error) {
+	return first(r.versions), r.record("AddVersion", v, body)
+}
+
+func (r *recorder) Promote(_ context.Context, number int, by, forced string) (penumbra.ModelVersion, error) {
+	return first(r.versions), r.record("Promote", number, by, forced)
+}
+
+func (r *recorder) RollbackModel(_ context.Context, by string) (penumbra.ModelVersion, error) {
+	return first(r.versions), r.record("RollbackModel", by)
 }

@@ -17,6 +17,7 @@ func addRoutes(a huma.API, s Service) {
 	addProposals(a, s)
 	addRuns(a, s)
 	addTimelines(a, s)
+	addModels(a, s)
 }
 
 type none struct{}

@@ -24,6 +24,7 @@ func schemas() huma.Registry {
 		reflect.TypeFor[penumbra.ObservationKind](): reflect.TypeFor[observationKind](),
 		reflect.TypeFor[penumbra.ActorKind]():       reflect.TypeFor[actorKind](),
 		reflect.TypeFor[penumbra.InfluenceKind]():   reflect.TypeFor[influenceKind](),
+		reflect.TypeFor[penumbra.VersionState]():    reflect.TypeFor[versionState](),
 	} {
 		registry.RegisterTypeAlias(of, is)
 	}
@@ -55,6 +56,7 @@ type (
 	observationKind struct{}
 	actorKind       struct{}
 	influenceKind   struct{}
+	versionState    struct{}
 )
 
 // Schema implements [huma.SchemaProvider].
@@ -85,6 +87,11 @@ func (actorKind) Schema(huma.Registry) *huma.Schema {
 // Schema implements [huma.SchemaProvider].
 func (influenceKind) Schema(huma.Registry) *huma.Schema {
 	return names(penumbra.OwnChange, penumbra.ActorChanges)
+}
+
+// Schema implements [huma.SchemaProvider].
+func (versionState) Schema(huma.Registry) *huma.Schema {
+	return names(penumbra.CandidateVersion, penumbra.TakenBackVersion)
 }
 
 // names describes an enumeration whose values run from first to last.

@@ -61,10 +61,27 @@ type Carrier interface {
 	Trigger(ctx context.Context, stack string) error
 }
 
+// A Modeller shows the model that keeps the shadow, and changes its version.
+type Modeller interface {
+	Model(ctx context.Context) (penumbra.ModelStatus, error)
+	// Versions returns the versions of the model, the newest first.
+	Versions(ctx context.Context) ([]penumbra.ModelVersion, error)
+	// AddVersion keeps a version as a candidate, with what it starts from. It
+	// returns an error of kind Damaged if that is not its family's.
+	AddVersion(ctx context.Context, v penumbra.ModelVersion, body []byte) (penumbra.ModelVersion, error)
+	// Promote makes a version the active one. It returns an error of kind Refused
+	// if the version has not beaten the active one and forced, the reason to take
+	// it all the same, is empty.
+	Promote(ctx context.Context, number int, by, forced string) (penumbra.ModelVersion, error)
+	// RollbackModel goes back by one version and returns the one that was left.
+	RollbackModel(ctx context.Context, by string) (penumbra.ModelVersion, error)
+}
+
 // Service is all that the API shows.
 type Service interface {
 	Watcher
 	Explainer
 	Resolver
 	Carrier
+	Modeller
 }

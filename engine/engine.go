@@ -19,6 +19,10 @@ import (
 type Config struct {
 	Store     Store
 	NewShadow func() Shadow
+	// NewFamily makes the shadow of a family from what a version of it starts
+	// from, nil if from nothing. It returns an error of kind Damaged if that is
+	// not the family's. If it is nil there is the one family that NewShadow makes.
+	NewFamily func(family string, body []byte) (Shadow, error)
 	Judge     Judge
 	Codec     Codec
 	Fold      func(*penumbra.Resource, *penumbra.Observation)
@@ -38,8 +42,9 @@ type Config struct {
 	CheckpointEvery time.Duration
 	// ReadOnly leaves the store as it is: no run is recovered or started, no
 	// checkpoint is saved.
-	ReadOnly  bool
-	Version   string
+	ReadOnly bool
+	Version  string
+	// ModelName is the family that keeps the shadow, or [AutoModel].
 	ModelName string
 	Now       func() time.Time // time.Now if nil
 	Log       *slog.Logger     // discarded if nil
@@ -80,6 +85,7 @@ type Engine struct {
 	shadow    Shadow
 	resources map[penumbra.Address]*tracked
 	stacks    map[string]*stack
+	model     serving
 	late      bool // an observation came behind others: the shadow must be rebuilt
 
 	working  sync.Mutex     // guards stopping against the start of a run
@@ -139,6 +145,9 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := e.loadRules(ctx); err != nil {
 		return nil, err
 	}
+	if err := e.loadModel(ctx); err != nil {
+		return nil, err
+	}
 	if err := e.restore(ctx); err != nil {
 		return nil, err
 	}
@@ -165,6 +174,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	}
 	g.Go(func() error { return e.checkpoints(running) })
+	g.Go(func() error { return e.learn(running) })
 	err := g.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
@@ -218,12 +228,18 @@ func (e *Engine) settled() (release func()) {
 	}
 }
 
-// checkpointName is the shadow's checkpoint in the store.
-func (e *Engine) checkpointName() string { return "shadow/" + e.cfg.ModelName }
-
-// checkpoint saves the shadow with the sequence that is folded into it.
+// checkpoint saves the shadow with the sequence that is folded into it, and what
+// it has learnt of late.
 func (e *Engine) checkpoint(ctx context.Context) error {
 	defer e.settled()()
+	return e.save(ctx)
+}
+
+// save is checkpoint while everything stored is folded in.
+func (e *Engine) save(ctx context.Context) error {
+	if err := e.recordLearnt(ctx); err != nil {
+		return err
+	}
 	saver, ok := e.shadow.(Checkpointer)
 	if !ok || e.late {
 		return nil
@@ -233,8 +249,11 @@ func (e *Engine) checkpoint(ctx context.Context) error {
 		return err
 	}
 	var buf bytes.Buffer
-	if _, err := saver.WriteTo(&buf); err != nil {
+	e.mu.RLock()
+	_, err = saver.WriteTo(&buf)
+	e.mu.RUnlock()
+	if err != nil {
 		return fmt.Errorf("save the shadow: %w", err)
 	}
-	return e.cfg.Store.SaveCheckpoint(ctx, penumbra.Checkpoint{Name: e.checkpointName(), Sequence: sequence, Time: e.clock.now(), Data: buf.Bytes()})
+	return e.cfg.Store.SaveCheckpoint(ctx, penumbra.Checkpoint{Name: e.model.checkpoint(), Sequence: sequence, Time: e.clock.now(), Data: buf.Bytes()})
 }

@@ -11,8 +11,12 @@ import (
 // timeline, the shadow from its last checkpoint and what came in after it, or
 // from the whole timeline if there is none that can be read.
 func (e *Engine) restore(ctx context.Context) error {
-	shadow := e.cfg.NewShadow()
+	shadow, err := e.newShadow()
+	if err != nil {
+		return err
+	}
 	from := e.loadCheckpoint(ctx, shadow)
+	e.withhold(shadow)
 	resources := map[penumbra.Address]*tracked{}
 	for o, err := range e.cfg.Store.Observations(ctx, penumbra.ObservationQuery{}) {
 		if err != nil {
@@ -82,7 +86,7 @@ func (e *Engine) loadCheckpoint(ctx context.Context, shadow Shadow) int64 {
 	if !ok || e.late {
 		return 0
 	}
-	c, err := e.cfg.Store.Checkpoint(ctx, e.checkpointName())
+	c, err := e.cfg.Store.Checkpoint(ctx, e.model.checkpoint())
 	if err == nil {
 		_, err = saver.ReadFrom(bytes.NewReader(c.Data))
 	}

@@ -45,6 +45,26 @@ type Checkpointer interface {
 // there is none. With the path "" it explains a verdict on the whole resource.
 type Explain func(s Shadow, r *penumbra.Resource, path string, at time.Time, f *penumbra.Finding, d *penumbra.Drift) penumbra.Explanation
 
+// A Learner is a shadow that tries new versions of a part of itself while it
+// serves.
+type Learner interface {
+	// Learn does a little of the work that observations have put off, and reports
+	// whether there is more. It takes a few milliseconds at most.
+	Learn() (more bool)
+	// Learnt returns, oldest first, the versions that were tried last, by the
+	// time at which that was decided.
+	Learnt() []penumbra.ModelVersion
+	// TakeBack makes sure that the version adopted at the time does not serve,
+	// also if it has yet to come to that time, and reports whether another serves
+	// now.
+	TakeBack(adopted time.Time) bool
+}
+
+// A Pool is a shadow of several experts.
+type Pool interface {
+	Pool() penumbra.ModelPool
+}
+
 // A Judge holds what is expected against what is there.
 type Judge interface {
 	// SetRules replaces the ignore rules. It returns an error of kind Invalid
@@ -173,6 +193,24 @@ type Checkpoints interface {
 	Checkpoint(ctx context.Context, name string) (penumbra.Checkpoint, error)
 }
 
+// Versions keeps the versions of the model.
+type Versions interface {
+	// AddVersion stores a version under the next number, from 1, with what it
+	// starts from, nil if there is none, and returns the number. Of earlier
+	// versions the bodies of the newest [penumbra.KeptVersions] are kept, that of
+	// the active one and that of the one before it; any other may be given up.
+	AddVersion(ctx context.Context, v penumbra.ModelVersion, body []byte) (number int, err error)
+	// SaveVersions stores new states of stored versions, all or none. It returns
+	// an error of kind NotFound if one of them is not stored.
+	SaveVersions(ctx context.Context, versions []penumbra.ModelVersion) error
+	// Versions returns all of them, the newest first.
+	Versions(ctx context.Context) ([]penumbra.ModelVersion, error)
+	// VersionBody returns what a version starts from. It returns an error of kind
+	// NotFound if it is not stored or not kept, and of kind Damaged if it does not
+	// match its checksum.
+	VersionBody(ctx context.Context, number int) ([]byte, error)
+}
+
 // Store is all that a store keeps.
 type Store interface {
 	Observations
@@ -181,6 +219,7 @@ type Store interface {
 	Runs
 	Rules
 	Checkpoints
+	Versions
 	// Counts returns the numbers of observations and of quarantined lines.
 	Counts(ctx context.Context) (observations, quarantined int64, err error)
 	Close() error

@@ -16,7 +16,7 @@ const historyLength = 5000
 // Status returns what is watched and what was found.
 func (e *Engine) Status(ctx context.Context) (penumbra.Status, error) {
 	st := penumbra.Status{
-		Version: e.cfg.Version, Time: e.cfg.Now().UTC(), Model: e.cfg.ModelName,
+		Version: e.cfg.Version, Time: e.cfg.Now().UTC(),
 		Verdicts: map[penumbra.Verdict]int{}, Drifts: map[penumbra.Verdict]int{},
 	}
 	var err error
@@ -32,6 +32,7 @@ func (e *Engine) Status(ctx context.Context) (penumbra.Status, error) {
 	}
 	e.mu.RLock()
 	defer e.mu.RUnlock()
+	st.Model, st.ModelVersion = e.model.family, e.model.active.Number
 	for address, r := range e.resources {
 		if r.Deleted {
 			continue

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/shadow"
+	"github.com/penumbra-iac/penumbra/shadow/mixture"
 	"pgregory.net/rapid"
 )
 
@@ -73,10 +74,26 @@ func shown(history []penumbra.Observation, a penumbra.Address) *penumbra.Resourc
 	return r
 }
 
-func TestAnswersAreProbabilities(t *testing.T) {
+// models are those that the laws below hold of.
+var models = map[string]func() shadow.Model{
+	"pooled":  func() shadow.Model { return shadow.NewPooled(shadow.Options{}) },
+	"mixture": func() shadow.Model { return mixture.New(mixture.Options{Seed: 1, Looks: 50}) },
+}
+
+// ofEach holds a law of each model.
+func ofEach(t *testing.T, law func(t *rapid.T, model func() shadow.Model)) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		m := shadow.NewPooled(shadow.Options{})
+	for name, model := range models {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(t *rapid.T) { law(t, model) })
+		})
+	}
+}
+
+func TestAnswersAreProbabilities(t *testing.T) {
+	ofEach(t, func(t *rapid.T, model func() shadow.Model) {
+		m := model()
 		history := drawHistory(t)
 		for i := range history {
 			m.Observe(&history[i])
@@ -209,9 +226,8 @@ func TestOrderOfPeersDoesNotMatter(t *testing.T) {
 }
 
 func TestCheckpointGivesTheSameAnswers(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		a, b := shadow.NewPooled(shadow.Options{}), shadow.NewPooled(shadow.Options{})
+	ofEach(t, func(t *rapid.T, model func() shadow.Model) {
+		a, b := model(), model()
 		history := drawHistory(t)
 		half := rapid.IntRange(0, len(history)).Draw(t, "half")
 		for i := range history[:half] {

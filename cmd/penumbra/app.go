@@ -74,11 +74,12 @@ exact plan shown.`,
 		&cobra.Group{ID: "watch", Title: "Watch:"},
 		&cobra.Group{ID: "resolve", Title: "Resolve:"},
 		&cobra.Group{ID: "data", Title: "Timelines:"},
+		&cobra.Group{ID: "model", Title: "The model:"},
 	)
 	root.AddCommand(
 		a.initCommand(), a.serveCommand(), a.checkCommand(), a.statusCommand(), a.shadowCommand(), a.explainCommand(), a.driftCommand(),
 		a.proposalsCommand(), a.approveCommand(), a.rejectCommand(), a.customizeCommand(), a.rollbackCommand(), a.runCommand(),
-		a.ingestCommand(), a.exportCommand(), a.mineCommand(), a.backtestCommand(), a.demoCommand(),
+		a.ingestCommand(), a.exportCommand(), a.mineCommand(), a.backtestCommand(), a.trainCommand(), a.modelCommand(), a.demoCommand(),
 	)
 	return root
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,7 +29,7 @@ type backtestFlags struct {
 	models, horizons, train []string
 	every, split, plot      string
 	corrections             string
-	store                   bool
+	store, untrained        bool
 	options                 backtest.Options
 }
 
@@ -72,12 +71,13 @@ Without a file the configured store is read; nothing is written to it.`,
 	f.mine.flags(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.store, "store", false, "read the configured store (without a file it is read anyway)")
-	flags.StringSliceVar(&f.models, "model", modelNames(), "the models to judge, the simplest first")
+	flags.StringSliceVar(&f.models, "model", familyNames(), "the models to judge, the simplest first")
 	flags.StringVar(&f.every, "every", "", "time between cuts, such as 1d (default: 1d, 7d or 30d by the number of questions)")
 	flags.Float64Var(&f.options.Warmup, "warmup", 0.2, "share of the time span before the first cut")
 	flags.StringSliceVar(&f.horizons, "horizons", []string{"1d", "7d", "30d"}, "how far ahead is asked: 1h, 6h, 1d, 7d, 30d")
 	flags.StringVar(&f.split, "split", "time", "time, or family: score resources of whose family nothing was learnt before")
 	flags.StringArrayVar(&f.train, "train", nil, "a history of another estate to learn before; then --warmup is 0 unless given")
+	flags.BoolVar(&f.untrained, "untrained", false, "start from nothing, also where a trained model ships: for a history that it was trained on")
 	flags.Uint32Var(&f.options.Sample, "sample", 0, "ask about one resource in so many")
 	flags.Uint64Var(&f.options.Seed, "seed", 1, "seed of all that is drawn")
 	flags.IntVar(&f.options.Bootstrap, "bootstrap", 1000, "how often is resampled for an interval; 0 for none")
@@ -88,18 +88,11 @@ Without a file the configured store is read; nothing is written to it.`,
 	complete := func(flag string, values ...string) {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
-	complete("model", modelNames()...)
+	complete("model", familyNames()...)
 	complete("split", "time", "family")
 	complete("horizons", penumbra.HorizonNames[:]...)
 	complete("every", "1d", "7d", "30d")
 	return cmd
-}
-
-// modelNames are those of the models, the default and simplest first.
-func modelNames() []string {
-	names := slices.Sorted(maps.Keys(models))
-	i := slices.Index(names, defaultModel)
-	return slices.Concat([]string{defaultModel}, names[:i], names[i+1:])
 }
 
 func (a *app) backtest(ctx context.Context, f *backtestFlags, files []string) error {
@@ -206,13 +199,17 @@ func (f *backtestFlags) read() ([]backtest.Entrant, error) {
 	}
 	var out []backtest.Entrant
 	for _, name := range f.models {
-		if models[name] == nil {
-			return nil, invalid(fmt.Sprintf("--model %q", name), "use "+strings.Join(modelNames(), ", "))
+		if families[name] == nil {
+			return nil, invalid(fmt.Sprintf("--model %q", name), "use "+strings.Join(familyNames(), ", "))
 		}
 		if slices.ContainsFunc(out, func(e backtest.Entrant) bool { return e.Name == name }) {
 			continue
 		}
-		out = append(out, backtest.Entrant{Name: name, Model: models[name]()})
+		m := families[name](o.Seed)
+		if f.untrained {
+			m = untrained(name, o.Seed)
+		}
+		out = append(out, backtest.Entrant{Name: name, Model: m})
 	}
 	return out, nil
 }

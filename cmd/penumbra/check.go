@@ -245,7 +245,11 @@ func (a *app) look(ctx context.Context, c *config, dir string, f checkFlags, rea
 	if err := judge.SetRules(rules); err != nil {
 		return nil, "", err
 	}
-	s := engine.Stages{Shadow: models[c.Model](), Judge: judge, Fold: timeline.Fold, Order: timeline.Order, Confidence: c.Confidence}
+	family := c.Model
+	if family == engine.AutoModel {
+		family = engine.FirstFamily
+	}
+	s := engine.Stages{Shadow: families[family](servedSeed), Judge: judge, Fold: timeline.Fold, Order: timeline.Order, Confidence: c.Confidence}
 	nothing := func(penumbra.Address) (penumbra.Resource, bool) { return penumbra.Resource{}, false }
 	return s.Look(nothing, read, at), "fresh", nil
 }
@@ -257,7 +261,7 @@ func (a *app) lookRecorded(ctx context.Context, c *config, f checkFlags, path st
 	}
 	defer store.Close()
 	e, err := engine.New(ctx, engine.Config{
-		Store: store, NewShadow: models[c.Model], Judge: &ruled{Judge: judge, fixed: rules}, Codec: codec{}, Fold: timeline.Fold, Order: timeline.Order,
+		Store: store, NewFamily: newFamily, Judge: &ruled{Judge: judge, fixed: rules}, Codec: codec{}, Fold: timeline.Fold, Order: timeline.Order,
 		Confidence: c.Confidence, ReadOnly: true, ModelName: c.Model, Version: buildVersion(), Log: a.logger(),
 	})
 	if err != nil {

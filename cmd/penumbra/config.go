@@ -19,6 +19,7 @@ import (
 	"github.com/knadh/koanf/v2"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/engine"
 )
 
 // config is what penumbra.yaml and the environment say. Environment variables
@@ -56,10 +57,6 @@ type stackConfig struct {
 	Watch       []string      `koanf:"watch"`
 	Every       time.Duration `koanf:"every"`
 }
-
-// defaultModel keeps the shadow unless another is asked for: it has been judged
-// on whole histories, see docs/model.md.
-const defaultModel = "pooled"
 
 // configFile is the name looked for in the working directory and above it.
 const configFile = "penumbra.yaml"
@@ -149,8 +146,8 @@ func (c *config) check(k *koanf.Koanf) error {
 	if c.Confidence <= 0 || c.Confidence >= 1 {
 		return invalid(fmt.Sprintf("confidence %v", c.Confidence), "give a share between 0 and 1, such as 0.95")
 	}
-	if models[c.Model] == nil {
-		return invalid(fmt.Sprintf("model %q", c.Model), "use pooled, or bayes where settings hang together (docs/model-bayes.md)")
+	if families[c.Model] == nil && c.Model != engine.AutoModel {
+		return invalid(fmt.Sprintf("model %q", c.Model), "use auto, or fix one of "+strings.Join(familyNames(), ", ")+" (docs/model.md)")
 	}
 	if c.Schedule.Jitter < 0 || c.Schedule.Jitter >= 1 {
 		return invalid(fmt.Sprintf("schedule.jitter %v", c.Schedule.Jitter), "give a share from 0 to below 1")

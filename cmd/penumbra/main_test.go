@@ -5,6 +5,8 @@ import (
 	"encoding/xml"
 	"errors"
 	"flag"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"sarif":    validSARIF,
 			"junit":    validJUnit,
 			"shortcut": shortcut,
+			"weekly":   weekly,
 		},
 	})
 }
@@ -130,6 +133,39 @@ func twisted(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s has no %q", args[2], args[0])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[3]), bytes.ReplaceAll(data, []byte(args[0]), []byte(args[1])), 0o600))
+}
+
+// weekly DAYS FILE writes a history of so many days, in which a third of the
+// services change their image about once a week, each in production a day after
+// development, and the others never do.
+func weekly(ts *testscript.TestScript, _ bool, args []string) {
+	days, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	var b bytes.Buffer
+	begin := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	line := func(day float64, i int, env, action string, image int) {
+		fmt.Fprintf(&b, `{"kind":"event","time":%q,"resource":"shop/%s|service.s%d","type":"service","source":"git:0","actor":"bot","actor_kind":"automation","action":%q,"settings":{"image":"v%d","size":1}}`+"\n",
+			begin.Add(time.Duration(day*24*float64(time.Hour))).Format(time.RFC3339), env, i, action, image)
+	}
+	random := rand.New(rand.NewPCG(3, 1))
+	for i := range 30 {
+		line(0, i, "dev", "create", 0)
+		line(0, i, "prod", "create", 0)
+	}
+	var moved []int
+	for d := 1; d < days; d++ {
+		for _, i := range moved {
+			line(float64(d), i, "prod", "update", d-1)
+		}
+		moved = moved[:0]
+		for i := range 30 {
+			if i%3 == 0 && random.Float64() < 1.0/7 {
+				line(float64(d)+0.5, i, "dev", "update", d)
+				moved = append(moved, i)
+			}
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b.Bytes(), 0o600))
 }
 
 // shortcut N FILE NEW writes the first N bytes of a file.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/api"
+	"github.com/penumbra-iac/penumbra/engine"
 	"github.com/penumbra-iac/penumbra/web"
 )
 
@@ -112,6 +113,9 @@ func (a *app) serve(ctx context.Context, c *config, o openOptions, ready func(ur
 		}
 		return loop.engine.Run(running)
 	})
+	if c.Model == engine.AutoModel {
+		g.Go(func() error { return a.choosing(running, loop.engine, o) })
+	}
 	ready(url, token)
 	return g.Wait()
 }

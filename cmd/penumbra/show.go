@@ -92,7 +92,11 @@ func (a *app) showStatus(ctx context.Context, s *service, stack string, resource
 	if status.Quarantined > 0 {
 		fmt.Fprintf(a.out, ", %d lines kept aside", status.Quarantined)
 	}
-	fmt.Fprintf(a.out, "; model %s\n", status.Model)
+	fmt.Fprintf(a.out, "; model %s", status.Model)
+	if status.ModelVersion > 0 {
+		fmt.Fprintf(a.out, ", version %d", status.ModelVersion)
+	}
+	fmt.Fprintln(a.out)
 	a.counts("Resources", status.Verdicts)
 	a.counts("Open findings", status.Drifts)
 	if list == nil {

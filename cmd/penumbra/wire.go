@@ -17,21 +17,12 @@ import (
 	"github.com/penumbra-iac/penumbra/engine"
 	"github.com/penumbra-iac/penumbra/proposal"
 	"github.com/penumbra-iac/penumbra/remediation"
-	"github.com/penumbra-iac/penumbra/shadow"
-	"github.com/penumbra-iac/penumbra/shadow/bayes"
 	"github.com/penumbra-iac/penumbra/store/sqlite"
 	"github.com/penumbra-iac/penumbra/timeline"
 )
 
 // storeFile is the embedded store in the data directory.
 const storeFile = "penumbra.db"
-
-// models are the families that can keep the shadow, by the name that the
-// configuration gives.
-var models = map[string]func() engine.Shadow{
-	"pooled": func() engine.Shadow { return shadow.NewPooled(shadow.Options{}) },
-	"bayes":  func() engine.Shadow { return bayes.NewModel(bayes.ModelOptions{}) },
-}
 
 // loop is an engine with what it stands on.
 type loop struct {
@@ -95,7 +86,7 @@ func (a *app) engineConfig(c *config, store engine.Store, o openOptions) (engine
 		return engine.Config{}, err
 	}
 	cfg := engine.Config{
-		Store: store, NewShadow: models[c.Model], Judge: &ruled{Judge: judge, fixed: rules}, Codec: codec{},
+		Store: store, NewFamily: newFamily, Judge: &ruled{Judge: judge, fixed: rules}, Codec: codec{},
 		Fold: timeline.Fold, Order: timeline.Order, Explain: explained, Key: key, Confidence: c.Confidence,
 		Schedule: engine.Schedule{Every: c.Schedule.Every, Jitter: c.Schedule.Jitter, Gap: c.Schedule.Gap, Burst: c.Schedule.Burst, ReadTimeout: c.Schedule.Timeout},
 		Version:  buildVersion(), ModelName: c.Model, Now: o.now, Log: o.log,

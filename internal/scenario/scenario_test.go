@@ -10,17 +10,28 @@ import (
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/internal/scenario"
 	"github.com/penumbra-iac/penumbra/shadow"
+	"github.com/penumbra-iac/penumbra/shadow/mixture"
 )
 
 func pooled() scenario.Model { return shadow.NewPooled(shadow.Options{}) }
 
+// families are all that can keep the shadow: none may learn a drift that nobody
+// resolved, nor forget a habit.
+var families = map[string]func() scenario.Model{
+	"pooled":  pooled,
+	"mixture": func() scenario.Model { return mixture.New(mixture.Options{Seed: 1}) },
+	"shipped": func() scenario.Model { return mixture.NewShipped(mixture.Options{Seed: 1}) },
+}
+
 func TestScenarios(t *testing.T) {
 	t.Parallel()
-	for _, file := range scripts(t, "testdata") {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			t.Parallel()
-			scenario.Run(t, file, pooled)
-		})
+	for family, model := range families {
+		for _, file := range scripts(t, "testdata") {
+			t.Run(family+"/"+filepath.Base(file), func(t *testing.T) {
+				t.Parallel()
+				scenario.Run(t, file, model)
+			})
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ func (r *Report) choose(p *replay) {
 	best := p.entrants[0].Name
 	reason := ""
 	for _, e := range p.entrants[1:] {
-		better, why := c.better(e.Name, best)
+		better, why := c.Better(e.Name, best)
 		if better {
 			best = e.Name
 		}
@@ -55,9 +55,10 @@ func (r *Report) choose(p *replay) {
 	}
 }
 
-// better reports whether a model beats one that was entered earlier, and why or
-// why not.
-func (c *Change) better(name, earlier string) (bool, string) {
+// Better reports whether a model beats one that was entered earlier, and why or
+// why not: by the log loss, and where the interval of that has no difference in
+// it, by PR-AUC in the same way.
+func (c *Change) Better(name, earlier string) (bool, string) {
 	x := c.Comparison(name, earlier)
 	percent := func(ratio float64) float64 { return 100 * (1 - ratio) }
 	switch {

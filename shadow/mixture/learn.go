@@ -14,7 +14,8 @@ const daySeconds = 86400
 // mostDays bounds how many days are caught up with after a silence.
 const mostDays = 400
 
-// advance asks and learns for each day that has begun until t.
+// advance asks for each day that has begun until t. What is known by then is
+// learnt by [Model.Learn], before the next day begins at the latest.
 func (m *Model) advance(t time.Time) {
 	today := t.Unix() / daySeconds
 	switch {
@@ -25,7 +26,10 @@ func (m *Model) advance(t time.Time) {
 	}
 	for ; m.day <= today; m.day++ {
 		at := m.day * daySeconds
-		m.mature(at)
+		for m.Learn() {
+		}
+		m.forget()
+		m.due = at
 		m.survey(time.Unix(at, 0).UTC())
 	}
 }
@@ -91,25 +95,31 @@ func (m *Model) keep(c *cohort, l *shadow.Look, a *answer, q *rnn.Question, d *d
 	c.examples = append(c.examples, x)
 }
 
-// mature learns what is known by now.
-func (m *Model) mature(at int64) {
-	m.forget()
-	fresh := 0
+// mature learns what is known at a time of one day's questions, one interval of
+// them, and reports whether there was anything to learn.
+func (m *Model) mature(at int64) bool {
 	for i := range m.cohorts {
 		c := &m.cohorts[i]
-		for c.stage < horizons && c.at+seconds[c.stage] <= at {
-			m.learnInterval(c)
-			if c.stage == last {
-				m.trustContrast(c)
-			}
-			m.learnContrast(c, c.stage)
-			if c.stage == last {
-				m.learnWeights(c)
-				fresh += m.learnNetwork(c)
-			}
-			c.stage++
+		if c.stage == horizons || c.at+seconds[c.stage] > at {
+			continue
 		}
+		m.learnInterval(c)
+		if c.stage == last {
+			m.trustContrast(c)
+		}
+		m.learnContrast(c, c.stage)
+		if c.stage == last {
+			m.learnWeights(c)
+			m.fresh += m.learnNetwork(c)
+		}
+		c.stage++
+		return true
 	}
+	return false
+}
+
+// matured ends what is learnt on a day.
+func (m *Model) matured(at int64) {
 	for len(m.cohorts) > 0 && m.cohorts[0].stage == horizons {
 		for _, x := range m.cohorts[0].examples {
 			if m.asked[x.key] == x {
@@ -118,7 +128,7 @@ func (m *Model) mature(at int64) {
 		}
 		m.cohorts = m.cohorts[1:]
 	}
-	m.updateNetwork(fresh)
+	m.updateNetwork(at)
 }
 
 func (m *Model) forget() {
@@ -214,40 +224,6 @@ func (m *Model) levelled(z float64) float64 { return m.level.LogOdds(z, []float3
 // recalibrated returns log odds that are right on average, as far as that was
 // shown to be better.
 func (m *Model) recalibrated(z float64) float64 { return z + m.trust*(m.levelled(z)-z) }
-
-// learnNetwork hands the cohort to the network's learner.
-func (m *Model) learnNetwork(c *cohort) int {
-	n := 0
-	for _, x := range c.examples {
-		if x.tape == nil {
-			continue
-		}
-		out := rnn.Outcome{Survived: horizons}
-		if int(x.interval) < horizons {
-			out = rnn.Outcome{Survived: int(x.interval), Happened: true}
-		}
-		if x.tape.Answer(0, out) == nil && m.learner.Add(x.tape) == nil {
-			n++
-		}
-		x.tape = nil
-	}
-	return n
-}
-
-// newest is how many days the network serves before it is taken over from its
-// learner.
-const newest = 7
-
-func (m *Model) updateNetwork(fresh int) {
-	for range (fresh + 15) / 16 {
-		if _, err := m.learner.Update(); err != nil {
-			break // it keeps what it had
-		}
-	}
-	if m.day%newest == 0 && !m.options.NoNetwork {
-		m.net = m.learner.Network()
-	}
-}
 
 // dice are pseudo-random numbers that depend on the seed and the day alone, so
 // that a model read back goes on as it would have: SplitMix64 (Steele, Lea and

@@ -1,6 +1,9 @@
 package mixture
 
 import (
+	"maps"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
@@ -24,8 +27,7 @@ type Model struct {
 	options Options
 	counts  *shadow.Pooled
 	learnt
-	net     *rnn.Network
-	learner *rnn.Learner
+	networks
 
 	memories map[uint32]*memory // by the resource's number
 	zero     []float32
@@ -73,25 +75,45 @@ const (
 
 // New returns a mixture that has observed nothing.
 func New(o Options) *Model {
+	m := &Model{}
+	*m = *build(o, m.changed)
+	return m
+}
+
+// build returns a mixture whose counts tell changed of each change: that of the
+// model that it is going to be the state of.
+func build(o Options, changed func(shadow.Change)) *Model {
 	if o.Looks <= 0 {
 		o.Looks = 2000
 	}
 	m := &Model{options: o, memories: map[uint32]*memory{}, asked: map[settingKey]*example{}}
-	m.counts = shadow.NewPooled(shadow.Options{Changes: m.changed})
+	m.counts = shadow.NewPooled(shadow.Options{Changes: changed})
 	m.learnt = learnt{excited: excitation.New(), estate: equal(), types: map[string]*weights{}, level: logistic.New(1, 0.5), trust: 0.5}
 	m.contrasts, m.contrastTrust, m.centers = newContrasts(), 0.5, map[uint32]*center{}
 	for k := range m.plain {
 		m.plain[k] = logistic.New(shadow.NumFeatures, plainDeviation)
 		m.tempered[k] = logistic.New(shadow.NumFeatures, temperedDeviation)
 	}
-	net, err := rnn.New(shape(o.Seed))
+	m.startNetwork()
+	return m
+}
+
+// startNetwork makes an untrained network by the options, and its learner.
+func (m *Model) startNetwork() {
+	net, err := rnn.New(shape(m.options.Seed))
 	if err != nil {
 		panic(err) // the shape is a constant
 	}
-	m.net = net
-	m.learner = rnn.NewLearner(net, rnn.LearnerOptions{Capacity: 32768, Seed: o.Seed, Rate: rate, Decay: decay})
 	m.zero = make([]float32, net.Config().Hidden)
-	return m
+	m.serve(net)
+}
+
+// serve lets a network serve, and a learner start from it.
+func (m *Model) serve(net *rnn.Network) {
+	m.networks = networks{
+		net:     net,
+		learner: rnn.NewLearner(net, rnn.LearnerOptions{Capacity: 32768, Seed: m.options.Seed, Rate: rate, Decay: decay}),
+	}
 }
 
 func shape(seed uint64) rnn.Config {
@@ -101,6 +123,7 @@ func shape(seed uint64) rnn.Config {
 // Observe folds an observation in.
 func (m *Model) Observe(o *penumbra.Observation) {
 	m.advance(o.Time)
+	m.Learn()
 	m.changes = m.changes[:0]
 	m.counts.Observe(o)
 	number := m.counts.Number(o.Resource)
@@ -137,13 +160,25 @@ func (m *Model) Forecast(r *penumbra.Resource, at time.Time) []penumbra.Forecast
 		l, a := &m.view.looks[k], &m.view.answers[k]
 		if l.Changes {
 			m.leave(&out[i].Leave, l, &a.pool)
-			if out[i].Leave[last] < 0.5 {
-				out[i].TimeToDrift = 0
-			}
+			out[i].TimeToDrift = half(&out[i].Leave)
 		}
 		i++
 	}
 	return out
+}
+
+// half returns when it is as likely as not that the setting has left, 0 if not
+// within the last horizon. Between two horizons the rate is taken to be constant.
+func half(leave *[horizons]float64) time.Duration {
+	stays, from := 1.0, time.Duration(0)
+	for k, p := range leave {
+		if p >= 0.5 {
+			share := math.Log(stays/0.5) / math.Log(stays/math.Max(1-p, 1e-12))
+			return max(1, from+time.Duration(share*float64(penumbra.Horizons[k]-from)))
+		}
+		stays, from = 1-p, penumbra.Horizons[k]
+	}
+	return 0
 }
 
 // leave turns the log odds of a change into probabilities of leaving.
@@ -182,6 +217,9 @@ func (m *Model) Each(r *penumbra.Resource, at time.Time, visit func(path string,
 	}
 }
 
+// Resources returns how many live resources the model knows.
+func (m *Model) Resources() int { return m.counts.Resources() }
+
 // Weights returns those of the experts over the estate, in the order of
 // [Experts].
 func (m *Model) Weights() []float64 { return append([]float64(nil), m.estate[:]...) }
@@ -189,4 +227,13 @@ func (m *Model) Weights() []float64 { return append([]float64(nil), m.estate[:].
 // WeightsOf returns those of the experts for a type of resource.
 func (m *Model) WeightsOf(kind string) []float64 {
 	return append([]float64(nil), m.weightsOf(kind)[:]...)
+}
+
+// Pool returns what the experts weigh, by type in the order of the types' names.
+func (m *Model) Pool() penumbra.ModelPool {
+	p := penumbra.ModelPool{Experts: append([]string(nil), Experts[:]...), Estate: m.Weights(), Parameters: m.net.Size(), Examples: m.examples}
+	for _, kind := range slices.Sorted(maps.Keys(m.types)) {
+		p.Types = append(p.Types, penumbra.TypeWeights{Type: kind, Weights: m.WeightsOf(kind)})
+	}
+	return p
 }

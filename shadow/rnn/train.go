@@ -300,10 +300,10 @@ func run(all []chunk, length int) bool {
 	return slices.Contains(more[:], true)
 }
 
-// Evaluate returns the network's loss on a tape. It returns an error of kind
-// Invalid if the tape does not fit the network, and ctx's error if it ends.
-func Evaluate(ctx context.Context, n *Network, tape *Tape) (Loss, error) {
-	return play(ctx, n, tape, nil)
+// Evaluate returns the network's loss on all tapes together. It returns an error
+// of kind Invalid if a tape does not fit the network, and ctx's error if it ends.
+func Evaluate(ctx context.Context, n *Network, tapes ...*Tape) (Loss, error) {
+	return play(ctx, n, tapes, nil)
 }
 
 // Predict answers all questions of a tape and hands each to see, with its
@@ -311,7 +311,7 @@ func Evaluate(ctx context.Context, n *Network, tape *Tape) (Loss, error) {
 // recorded), which are good only during the call. The order of the questions is
 // any but always the same. It returns the errors of [Evaluate].
 func Predict(ctx context.Context, n *Network, tape *Tape, see func(question int, a *Answer, choice [2][]float32)) error {
-	_, err := play(ctx, n, tape, func(q answered) {
+	_, err := play(ctx, n, []*Tape{tape}, func(q answered) {
 		var a Answer
 		a.set(q.raw, &q.tape.asked[q.number].offset)
 		see(int(q.number), &a, q.choice)
@@ -319,16 +319,18 @@ func Predict(ctx context.Context, n *Network, tape *Tape, see func(question int,
 	return err
 }
 
-// play runs forwards over a tape. With see it stays on one goroutine.
-func play(ctx context.Context, n *Network, tape *Tape, see func(answered)) (Loss, error) {
+// play runs forwards over tapes. With see it stays on one goroutine.
+func play(ctx context.Context, n *Network, tapes []*Tape, see func(answered)) (Loss, error) {
 	var loss Loss
-	if err := tape.fits(n.config); err != nil {
-		return loss, invalid("answer the questions of a tape", err)
-	}
 	const length, width = 32, 64
-	order := make([]lane, 0, len(tape.sequences))
-	for i := range tape.sequences {
-		order = append(order, newLane(tape, &tape.sequences[i]))
+	var order []lane
+	for _, tape := range tapes {
+		if err := tape.fits(n.config); err != nil {
+			return loss, invalid("answer the questions of a tape", err)
+		}
+		for i := range tape.sequences {
+			order = append(order, newLane(tape, &tape.sequences[i]))
+		}
 	}
 	slices.SortStableFunc(order, longestFirst)
 	var all [shards]chunk

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // wire describes what is stored once for both directions: it appends to data,
@@ -77,8 +78,17 @@ func (w *wire) uint32s(s *[]uint32) {
 	if w.reading {
 		*s = make([]uint32, n)
 	}
-	for i := range *s {
-		w.uint32(&(*s)[i])
+	if !w.reading {
+		w.data = slices.Grow(w.data, 4*n)
+		for _, x := range *s {
+			w.data = binary.LittleEndian.AppendUint32(w.data, x)
+		}
+		return
+	}
+	if data := w.take(4 * n); data != nil {
+		for i := range *s {
+			(*s)[i] = binary.LittleEndian.Uint32(data[4*i:])
+		}
 	}
 }
 
@@ -92,8 +102,20 @@ func (w *wire) floats(s *[]float32) {
 
 // floatsOf is numbers of which there are as many as s has.
 func (w *wire) floatsOf(s []float32) {
+	if !w.reading {
+		w.data = slices.Grow(w.data, 4*len(s))
+		for _, x := range s {
+			w.data = binary.LittleEndian.AppendUint32(w.data, math.Float32bits(x))
+		}
+		return
+	}
+	data := w.take(4 * len(s))
+	if data == nil {
+		return
+	}
 	for i := range s {
-		w.float(&s[i])
+		s[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+		w.check(finite(s[i]), "a number is %v", s[i])
 	}
 }
 

@@ -350,7 +350,7 @@ func TestOpenFailures(t *testing.T) {
 		"not a database": {func(t *testing.T, path string) { write(t, path, []byte(strings.Repeat("not a database. ", 600))) }, penumbra.Damaged, "backup"},
 		"newer schema": {func(t *testing.T, path string) {
 			change(t, path, func(s *Store) { exec1(t, s, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)") })
-		}, penumbra.Refused, "version 99, and this program knows up to 1"},
+		}, penumbra.Refused, "version 99, and this program knows up to 2"},
 		"a folder": {func(t *testing.T, path string) {
 			if err := os.Mkdir(path, 0o700); err != nil {
 				t.Fatal(err)
@@ -455,6 +455,10 @@ func TestDamagedRecords(t *testing.T) {
 	if err := s.SaveDrifts(bg, []penumbra.Drift{{ID: "d"}}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := s.AddVersion(bg, penumbra.ModelVersion{}, []byte("model")); err != nil {
+		t.Fatal(err)
+	}
+	exec1(t, s, "UPDATE versions SET data = CAST('mOdel' AS BLOB)")
 	exec1(t, s, "UPDATE checkpoints SET data = CAST('mOdel' AS BLOB)")
 	exec1(t, s, "UPDATE drifts SET body = x'ff00'")
 	exec1(t, s, "UPDATE contents SET body = substr(body, 1, 30)")
@@ -462,6 +466,7 @@ func TestDamagedRecords(t *testing.T) {
 	_, err := s.Checkpoint(bg, "shadow")
 	errs := map[string]error{"checkpoint": err}
 	_, errs["drift"] = s.Drifts(bg, penumbra.DriftQuery{})
+	_, errs["version"] = s.VersionBody(bg, 1)
 	for _, err := range s.Observations(bg, penumbra.ObservationQuery{}) {
 		errs["observation"] = err
 	}

@@ -17,7 +17,7 @@ import (
 // opens.
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	for _, group := range []map[string]func(*testing.T, *opened){
-		observationTests, driftTests, decisionTests, runTests, ruleTests, checkpointTests,
+		observationTests, driftTests, decisionTests, runTests, ruleTests, checkpointTests, versionTests,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {

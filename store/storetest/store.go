@@ -77,6 +77,24 @@ type Checkpoints interface {
 	Checkpoint(ctx context.Context, name string) (penumbra.Checkpoint, error)
 }
 
+// Versions keeps the versions of the model.
+type Versions interface {
+	// AddVersion stores a version under the next number, from 1, with what it
+	// starts from, nil if there is none, and returns the number. Of earlier
+	// versions the bodies of the newest [penumbra.KeptVersions] are kept, that of
+	// the active one and that of the one before it; any other may be given up.
+	AddVersion(ctx context.Context, v penumbra.ModelVersion, body []byte) (number int, err error)
+	// SaveVersions stores new states of stored versions, all or none. It returns
+	// an error of kind NotFound if one of them is not stored.
+	SaveVersions(ctx context.Context, versions []penumbra.ModelVersion) error
+	// Versions returns all of them, the newest first.
+	Versions(ctx context.Context) ([]penumbra.ModelVersion, error)
+	// VersionBody returns what a version starts from. It returns an error of kind
+	// NotFound if it is not stored or not kept, and of kind Damaged if it does not
+	// match its checksum.
+	VersionBody(ctx context.Context, number int) ([]byte, error)
+}
+
 // Store is all that a store keeps.
 type Store interface {
 	Observations
@@ -85,6 +103,7 @@ type Store interface {
 	Runs
 	Rules
 	Checkpoints
+	Versions
 	// Counts returns the numbers of observations and of quarantined lines.
 	Counts(ctx context.Context) (observations, quarantined int64, err error)
 	Close() error
