@@ -25,6 +25,9 @@ type Look struct {
 	// Survival is the pooled model's probability of no change within each of
 	// [penumbra.Horizons].
 	Survival [len(penumbra.Horizons)]float64
+	// Estate is the log odds of a change of any setting of the estate within each
+	// horizon: what is known of one of which nothing is known.
+	Estate [len(penumbra.Horizons)]float64
 	// Features are scaled to about one; [FeatureNames] says what each is.
 	Features [NumFeatures]float32
 	// Recent is what excites: recent changes nearby, of each setting there is.
@@ -316,7 +319,8 @@ type view struct {
 	r      *resource
 	at     int64
 	base   [NumFeatures]float32 // what all its settings share
-	recent [NumRecent]float32   // the same
+	estate [len(penumbra.Horizons)]float64
+	recent [NumRecent]float32 // the same
 	own    activity
 	code   [NumTokens]uint32
 }
@@ -358,6 +362,10 @@ func (v *view) shared(address penumbra.Address, at time.Time) {
 	f := r.folder.pool
 	f.advance(v.at)
 	mean := estate.changes / (estate.exposure + 1)
+	rate := (estate.changes + 0.5) / (estate.exposure + 30)
+	for i, span := range penumbra.Horizons {
+		v.estate[i] = math.Log(math.Expm1(rate * span.Hours() / 24))
+	}
 	b[featureFolderRate] = rateOf(f.changes, f.exposure, mean)
 	b[featureFolderMonth] = recently(f.month, f.members)
 	b[featureFolderWeek] = recently(f.surge, f.members)
@@ -469,6 +477,7 @@ func (v *view) look(l *Look, template penumbra.Value, c *class, s *setting) {
 		l.Survival[i] = z.survival(span.Hours() / 24)
 	}
 	last := min(1-1e-9, max(1e-9, 1-l.Survival[len(l.Survival)-1]))
+	l.Estate = v.estate
 	x[featurePooled] = float32(math.Log(last/(1-last)) / 4)
 	if s != nil {
 		v.history(l, s)

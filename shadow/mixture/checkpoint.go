@@ -51,6 +51,7 @@ var sections = []section{
 	{"learner", false, func(m *Model) part { return learnerPart{m} }},
 	{"trials", false, func(m *Model) part { return trialsPart{m} }},
 	{"memories", false, func(m *Model) part { return memoriesPart{m} }},
+	{"centers", false, func(m *Model) part { return centersPart{m} }},
 	{"questions", false, func(m *Model) part { return questionsPart{m} }},
 }
 

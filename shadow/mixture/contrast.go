@@ -20,10 +20,14 @@ type contrast [numContrasts]float32
 
 const numContrasts = shadow.NumOwnFeatures
 
-// center is the running mean of a class's features, over the looks of surveys.
+// center is the running means of a class over the looks of surveys: of its
+// features, and of the odds ratios that the contrasts give its members. By the
+// latter they are divided, so that contrasts move the odds within the class and
+// leave how many of them change to the pool.
 type center struct {
 	looks float32 // at most mostLooks
 	mean  contrast
+	odds  [horizons]float32 // 0 before the first look
 }
 
 // mostLooks is over how many looks a mean runs, and fewLooks how many it takes
@@ -73,44 +77,40 @@ func newContrasts() (out [horizons]*logistic.Regression) {
 // learnContrast teaches which members of a class changed within horizon k.
 func (m *Model) learnContrast(c *cohort, k int) {
 	for _, x := range c.examples {
-		m.contrasts[k].Learn(float64(x.pool[k]), x.contrast[:], int(x.interval) <= k, float64(x.weight)*contrastBelief)
+		m.contrasts[k].Learn(float64(x.base[k]), x.contrast[:], int(x.interval) <= k, float64(x.weight)*contrastBelief)
 	}
 }
 
-// trustContrast compares the pool with and without contrasts, before they are
-// learnt.
-func (m *Model) trustContrast(c *cohort) {
-	var without, with float64
-	for _, x := range c.examples {
-		happened, w, z := int(x.interval) < horizons, float64(x.weight)*mistrust, float64(x.pool[last])
-		without += w * logLoss(z, happened)
-		with += w * logLoss(m.contrasts[last].LogOdds(z, x.contrast[:]), happened)
-	}
-	m.contrastTrust = trusted(m.contrastTrust, without, with)
-}
-
-// center takes a look into the mean of its class.
-func (m *Model) center(l *shadow.Look) {
+// center takes a look into the means of its class.
+func (m *Model) center(l *shadow.Look, a *answer) {
 	c := m.centers[l.Tokens[0]]
 	if c == nil {
 		c = &center{}
 		m.centers[l.Tokens[0]] = c
 	}
 	c.take(&l.Features)
-}
-
-// contrasted returns the pool's log odds moved by what tells the setting from
-// its class, as far as that was shown to be better.
-func (m *Model) contrasted(k int, z float64, x *contrast) float64 {
-	return z + m.contrastTrust*(m.contrasts[k].LogOdds(z, x[:])-z)
-}
-
-// trusted returns the trust in the second of two predictors after their losses,
-// by fixed share.
-func trusted(trust, first, second float64) float64 {
-	a, b := (1-trust)*math.Exp(-first), trust*math.Exp(-second)
-	if a+b > 0 {
-		trust = (1-2*giveBack)*b/(a+b) + giveBack
+	for k := range c.odds {
+		ratio := float32(math.Exp(m.ratio(k, &a.contrast)))
+		if c.looks <= 1 {
+			c.odds[k] = ratio
+		}
+		c.odds[k] += (ratio - c.odds[k]) / c.looks
 	}
-	return trust
+}
+
+// mostRatio bounds, on the scale of logarithms, how far a contrast moves odds.
+const mostRatio = 4
+
+// ratio returns the logarithm of the odds ratio that a contrast gives.
+func (m *Model) ratio(k int, x *contrast) float64 {
+	return max(-mostRatio, min(mostRatio, m.contrasts[k].LogOdds(0, x[:])))
+}
+
+// based returns the pool's log odds less what the contrasts move the class by as
+// a whole: what a contrast is added to.
+func (c *center) based(k int, z float64) float64 {
+	if c == nil || !(c.odds[k] > 0) {
+		return z
+	}
+	return z - math.Log(float64(c.odds[k]))
 }

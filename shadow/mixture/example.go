@@ -22,13 +22,14 @@ type example struct {
 	interval int8 // in which it changed; horizons if it has not
 	features [shadow.NumFeatures]float32
 	recent   [shadow.NumRecent]float32
-	survival float32           // by the counts, of the last horizon
-	offset   [horizons]float32 // log odds of the counts, by interval
-	said     [experts]float32  // log odds of a change within the last horizon
-	pooled   float32           // of the pool before its recalibration
-	pool     [horizons]float32 // of the pool after it, within each horizon
-	contrast contrast          // to its class
-	tape     *rnn.Tape         // the question with the steps before it
+	survival float32             // by the counts, of the last horizon
+	offset   [horizons]float32   // log odds of the counts, by interval
+	said     [experts]float32    // log odds of a change within the last horizon
+	pooled   float32             // of the pool before its recalibration
+	base     [horizons]float32   // what the contrast is added to, within each horizon
+	word     [candidates]float32 // of the candidates for the last word, within the last horizon
+	contrast contrast            // to its class
+	tape     *rnn.Tape           // the question with the steps before it
 }
 
 // settingKey names a setting: its resource's number and its path.

@@ -53,7 +53,7 @@ func (m *Model) survey(at time.Time) {
 		}
 		m.view.ask(m)
 		for i := range m.view.looks {
-			m.center(&m.view.looks[i])
+			m.center(&m.view.looks[i], &m.view.answers[i])
 			m.keep(&c, &m.view.looks[i], &m.view.answers[i], &m.view.questions[i], &d)
 		}
 	}
@@ -78,8 +78,11 @@ func (m *Model) keep(c *cohort, l *shadow.Look, a *answer, q *rnn.Question, d *d
 		at: c.at, key: settingKey{l.Number, l.Path}, kind: l.Type, weight: float32(1 / kept), interval: int8(horizons),
 		features: l.Features, recent: l.Recent, survival: float32(l.Survival[last]), offset: a.offset, pooled: float32(a.raw), contrast: a.contrast,
 	}
-	for k, z := range a.level {
-		x.pool[k] = float32(z)
+	for k, z := range a.base {
+		x.base[k] = float32(z)
+	}
+	for i, z := range a.word[last] {
+		x.word[i] = float32(z)
 	}
 	for e := range experts {
 		x.said[e] = float32(a.each[e][last])
@@ -104,11 +107,9 @@ func (m *Model) mature(at int64) bool {
 			continue
 		}
 		m.learnInterval(c)
-		if c.stage == last {
-			m.trustContrast(c)
-		}
 		m.learnContrast(c, c.stage)
 		if c.stage == last {
+			m.learnWord(c)
 			m.learnWeights(c)
 			m.fresh += m.learnNetwork(c)
 		}
@@ -209,7 +210,11 @@ func (m *Model) learnWeights(c *cohort) {
 		w.update(g, &m.estate)
 	}
 	// The recalibrated pool and the raw one are two experts of their own.
-	m.trust = trusted(m.trust, raw, level)
+	gain := max(-mostADay, min(mostADay, raw-level))
+	a, b := 1-m.trust, m.trust*math.Exp(gain)
+	if a+b > 0 {
+		m.trust = (1-2*giveBack)*b/(a+b) + giveBack
+	}
 }
 
 func (m *Model) weightsOf(kind string) *weights {

@@ -42,17 +42,17 @@ type Model struct {
 
 // learnt is what the experts know that is worth shipping to another estate.
 type learnt struct {
-	plain         [horizons]*logistic.Regression
-	tempered      [horizons]*logistic.Regression
-	excited       *excitation.Model
-	estate        weights
-	types         map[string]*weights
-	level         *logistic.Regression // recalibration of the pool
-	trust         float64              // in the recalibration, by its losses
-	contrasts     [horizons]*logistic.Regression
-	contrastTrust float64
-	centers       map[uint32]*center // by the class's hash
-	examples      float64            // learnt, with their weights
+	plain     [horizons]*logistic.Regression
+	tempered  [horizons]*logistic.Regression
+	excited   *excitation.Model
+	estate    weights
+	types     map[string]*weights
+	level     *logistic.Regression // recalibration of the pool
+	trust     float64              // in the recalibration, by its losses
+	contrasts [horizons]*logistic.Regression
+	word      lastWord
+	centers   map[uint32]*center // by the class's hash
+	examples  float64            // learnt, with their weights
 }
 
 // The deviations of the regressions' weights before anything is learnt, and how
@@ -89,7 +89,7 @@ func build(o Options, changed func(shadow.Change)) *Model {
 	m := &Model{options: o, memories: map[uint32]*memory{}, asked: map[settingKey]*example{}}
 	m.counts = shadow.NewPooled(shadow.Options{Changes: changed})
 	m.learnt = learnt{excited: excitation.New(), estate: equal(), types: map[string]*weights{}, level: logistic.New(1, 0.5), trust: 0.5}
-	m.contrasts, m.contrastTrust, m.centers = newContrasts(), 0.5, map[uint32]*center{}
+	m.contrasts, m.word, m.centers = newContrasts(), firstWord(), map[uint32]*center{}
 	for k := range m.plain {
 		m.plain[k] = logistic.New(shadow.NumFeatures, plainDeviation)
 		m.tempered[k] = logistic.New(shadow.NumFeatures, temperedDeviation)

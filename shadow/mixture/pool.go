@@ -51,6 +51,11 @@ func (w *weights) without(expert int, o *opinions) float64 {
 // so that no expert is ever out of reach; a judgement.
 const giveBack = 0.002
 
+// mostADay is how much more, in nats, one predictor may lose than another by one
+// day's questions: a sweep that takes hundreds of settings with it is one
+// occasion, and asked about on each of the thirty days before it. A judgement.
+const mostADay = 0.1
+
 // update moves weights against the gradient of a loss with respect to them,
 // then a share of them towards home: mirror descent with fixed share (Cesa-
 // Bianchi, Gaillard, Lugosi and Stoltz, NeurIPS 2012, section 3).
@@ -61,7 +66,7 @@ func (w *weights) update(gradient *[experts]float64, home *weights) {
 	}
 	var sum float64
 	for i := range w {
-		w[i] *= math.Exp(least - gradient[i])
+		w[i] *= math.Exp(-min(mostADay*slowly, gradient[i]-least))
 		sum += w[i]
 	}
 	for i := range w {

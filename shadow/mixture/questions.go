@@ -37,6 +37,9 @@ type exampleForm struct {
 	Offset   []byte
 	Said     map[string]float32
 	Pooled   float32
+	Contrast []byte
+	Base     []byte
+	Word     []byte
 	Tape     []byte // nil if there is none
 }
 
@@ -66,7 +69,7 @@ func (x *example) form(open bool) (exampleForm, error) {
 	f := exampleForm{
 		Resource: x.key.resource, Path: x.key.path, Open: open, Kind: x.kind, Weight: x.weight, Interval: x.interval,
 		Features: floats(x.features[:]), Recent: floats(x.recent[:]), Survival: x.survival, Offset: floats(x.offset[:]),
-		Said: map[string]float32{}, Pooled: x.pooled,
+		Said: map[string]float32{}, Pooled: x.pooled, Contrast: floats(x.contrast[:]), Base: floats(x.base[:]), Word: floats(x.word[:]),
 	}
 	for i, z := range x.said {
 		f.Said[Experts[i]] = z
@@ -116,7 +119,8 @@ func (f *exampleForm) example(at int64) (*example, error) {
 		at: at, key: settingKey{f.Resource, f.Path}, kind: f.Kind, weight: f.Weight, interval: f.Interval,
 		survival: f.Survival, pooled: f.Pooled,
 	}
-	if err := errors.Join(unpack(x.features[:], f.Features), unpack(x.recent[:], f.Recent), unpack(x.offset[:], f.Offset)); err != nil {
+	if err := errors.Join(unpack(x.features[:], f.Features), unpack(x.recent[:], f.Recent), unpack(x.offset[:], f.Offset),
+		unpack(x.contrast[:], f.Contrast), unpack(x.base[:], f.Base), unpack(x.word[:], f.Word)); err != nil {
 		return nil, err
 	}
 	if x.interval < 0 || int(x.interval) > horizons || !(x.weight > 0) ||

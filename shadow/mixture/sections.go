@@ -68,6 +68,7 @@ type expertsForm struct {
 	Types    map[string]map[string]float64 `cbor:",omitempty"`
 	Learnt   map[string][][]byte
 	Trust    float64
+	Word     map[string]float64 `cbor:",omitempty"`
 	Examples float64
 }
 
@@ -78,6 +79,7 @@ func (l *learnt) learners() map[string][]part {
 	for k := range horizons {
 		out[Experts[plain]] = append(out[Experts[plain]], l.plain[k])
 		out[Experts[tempered]] = append(out[Experts[tempered]], l.tempered[k])
+		out[contrastsName] = append(out[contrastsName], l.contrasts[k])
 	}
 	return out
 }
@@ -85,7 +87,7 @@ func (l *learnt) learners() map[string][]part {
 func (p expertsPart) MarshalBinary() ([]byte, error) {
 	f := expertsForm{
 		Numbers: numbers(), Weights: p.l.estate.named(), Learnt: map[string][][]byte{},
-		Trust: p.l.trust, Examples: p.l.examples,
+		Trust: p.l.trust, Word: p.l.word.named(), Examples: p.l.examples,
 	}
 	if p.types {
 		f.Types = map[string]map[string]float64{}
@@ -129,6 +131,9 @@ func (p expertsPart) UnmarshalBinary(data []byte) error {
 		}
 	}
 	var err error
+	if p.l.word, err = wordFrom(f.Word); err != nil {
+		return err
+	}
 	if p.l.estate, err = weightsFrom(f.Weights); err != nil || !p.types {
 		return err
 	}
@@ -138,6 +143,85 @@ func (p expertsPart) UnmarshalBinary(data []byte) error {
 			return err
 		}
 		p.l.types[kind] = &w
+	}
+	return nil
+}
+
+// contrastsName is that of the contrasts' regressions.
+const contrastsName = "contrasts"
+
+// candidateNames are those of the candidates for the last word.
+var candidateNames = func() (out [candidates]string) {
+	copy(out[:], Experts[:])
+	out[joined], out[contrasted], out[estateRate] = "pool", "pool with contrasts", "rate of the estate"
+	return out
+}()
+
+// named returns the beliefs by the names of the candidates.
+func (w *lastWord) named() map[string]float64 {
+	out := make(map[string]float64, candidates)
+	for i, x := range w {
+		out[candidateNames[i]] = x
+	}
+	return out
+}
+
+// wordFrom returns the beliefs in the candidates that there are; all begin anew
+// if one is missing.
+func wordFrom(named map[string]float64) (lastWord, error) {
+	var w lastWord
+	var sum float64
+	for i, name := range candidateNames {
+		x, there := named[name]
+		if !there {
+			return firstWord(), nil
+		}
+		if !(x >= 0 && x <= 1) {
+			return w, fmt.Errorf("the belief in %s is %v", name, x)
+		}
+		w[i] = x
+		sum += x
+	}
+	if math.Abs(sum-1) > 1e-6 {
+		return w, fmt.Errorf("the beliefs sum to %v", sum)
+	}
+	return w, nil
+}
+
+// centersPart is the means of the classes.
+type centersPart struct{ m *Model }
+
+type centerForm struct {
+	_     struct{} `cbor:",toarray"`
+	Class uint32
+	Looks float32
+	Mean  []byte // floats, little-endian
+	Odds  []byte
+}
+
+func (p centersPart) MarshalBinary() ([]byte, error) {
+	out := make([]centerForm, 0, len(p.m.centers))
+	for _, class := range slices.Sorted(maps.Keys(p.m.centers)) {
+		c := p.m.centers[class]
+		out = append(out, centerForm{Class: class, Looks: c.looks, Mean: floats(c.mean[:]), Odds: floats(c.odds[:])})
+	}
+	return encMode.Marshal(out)
+}
+
+func (p centersPart) UnmarshalBinary(data []byte) error {
+	var all []centerForm
+	if err := decMode.Unmarshal(data, &all); err != nil {
+		return err
+	}
+	for i := range all {
+		c := &center{looks: all[i].Looks}
+		if err := errors.Join(unpack(c.mean[:], all[i].Mean), unpack(c.odds[:], all[i].Odds)); err != nil {
+			return fmt.Errorf("of class %d: %w", all[i].Class, err)
+		}
+		if !(c.looks >= 0 && c.looks <= mostLooks) {
+			return fmt.Errorf("class %d had %v looks", all[i].Class, c.looks)
+		}
+		p.m.centers[all[i].Class] = c
 	}
 	return nil
 }

@@ -26,8 +26,10 @@ type answer struct {
 	raw      float64 // of the pool before its recalibration, within the last horizon
 	pool     [horizons]float64
 	without  [horizons]float64 // the pool that lacks the network
-	level    [horizons]float64 // the pool before the contrasts
+	level    [horizons]float64 // the pool, recalibrated, before the contrasts
+	base     [horizons]float64 // the same less what they move the class by
 	contrast contrast
+	word     [horizons][candidates]float64
 }
 
 // look visits a resource and asks every expert about all its settings.
@@ -71,6 +73,7 @@ func (v *view) askFrom(m *Model, state []float32) {
 		}
 		a.contrast = m.centers[v.looks[i].Tokens[0]].from(&v.looks[i].Features)
 		v.join(m, w, a)
+		v.speak(m, &v.looks[i], a)
 	}
 }
 
@@ -100,8 +103,7 @@ func (v *view) join(m *Model, w *weights, a *answer) {
 		}
 		z := w.join(&o)
 		a.level[k] = m.recalibrated(z)
-		a.pool[k] = m.contrasted(k, a.level[k], &a.contrast)
-		a.without[k] = m.contrasted(k, m.recalibrated(w.without(network, &o)), &a.contrast)
+		a.without[k] = m.recalibrated(w.without(network, &o))
 		if k == last {
 			a.raw = z
 		}
