@@ -29,7 +29,7 @@
 //
 // For a declared setting an expectation is what is legitimate, so its set holds
 // the template, habits and accepted values only and never "something new"; how
-// likely it is to leave is the forecast's part. docs/model.md has the formulas,
+// likely it is to leave is the forecast's part. docs/model-pooled.md has the formulas,
 // what was fitted on what, and measured figures. format.md beside this file
 // describes the checkpoint.
 package shadow

@@ -50,7 +50,7 @@ type Prior struct {
 }
 
 // DefaultPrior returns the hyper-parameters that the program ships. They were
-// fitted on the first half of the time of two estates; see docs/model.md.
+// fitted on the first half of the time of two estates; see docs/model-pooled.md.
 func DefaultPrior() Prior {
 	return Prior{
 		ChangeRate: 0.0006, EstateStrength: 20000,

@@ -147,7 +147,7 @@ func (c *config) check(k *koanf.Koanf) error {
 		return invalid(fmt.Sprintf("confidence %v", c.Confidence), "give a share between 0 and 1, such as 0.95")
 	}
 	if families[c.Model] == nil && c.Model != engine.AutoModel {
-		return invalid(fmt.Sprintf("model %q", c.Model), "use auto, or fix one of "+strings.Join(familyNames(), ", ")+" (docs/model.md)")
+		return invalid(fmt.Sprintf("model %q", c.Model), "use auto, or fix one of "+strings.Join(familyNames(), ", ")+" (docs/model-versions.md)")
 	}
 	if c.Schedule.Jitter < 0 || c.Schedule.Jitter >= 1 {
 		return invalid(fmt.Sprintf("schedule.jitter %v", c.Schedule.Jitter), "give a share from 0 to below 1")

@@ -14,7 +14,7 @@ import (
 )
 
 // defaultModel keeps the shadow unless another is asked for: the family that won
-// on the estate's own past, see docs/model.md.
+// on the estate's own past, see docs/model-versions.md.
 const defaultModel = engine.AutoModel
 
 // families are those that can keep the shadow, by the name that the

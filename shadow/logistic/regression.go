@@ -78,6 +78,16 @@ func (r *Regression) Forget(keep float64) {
 	}
 }
 
+// Transfer makes what was learnt elsewhere a first guess: the weights are drawn
+// to zero, of which the share stays, and what is known of them counts for the
+// share certain of itself.
+func (r *Regression) Transfer(share, certain float64) {
+	for i := range r.weights {
+		r.weights[i] *= share
+	}
+	r.Forget(certain)
+}
+
 // Probability returns the probability of log odds.
 func Probability(logOdds float64) float64 { return 1 / (1 + math.Exp(-logOdds)) }
 

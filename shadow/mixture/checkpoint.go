@@ -14,6 +14,7 @@ import (
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/internal/envelope"
 	"github.com/penumbra-iac/penumbra/shadow"
+	"github.com/penumbra-iac/penumbra/shadow/logistic"
 )
 
 const (
@@ -205,6 +206,24 @@ func NewFrom(knowledge []byte, o Options) (*Model, error) {
 	return m, m.ReadKnowledge(knowledge)
 }
 
+// How much of the regressions' weights stays in another estate, and how much
+// what is known of them counts there: enough to start from, little enough to
+// learn anew within weeks.
+const (
+	transferred = 0.5
+	certain     = 0.02
+)
+
+// doubt makes first guesses of what the regressions have learnt elsewhere.
+func (l *learnt) doubt() {
+	for k := range horizons {
+		for _, r := range [...]*logistic.Regression{l.plain[k], l.tempered[k], l.contrasts[k]} {
+			r.Transfer(transferred, certain)
+		}
+	}
+	l.level.Transfer(transferred, certain)
+}
+
 // ReadKnowledge replaces what the experts have learnt by what
 // [Model.WriteKnowledge] wrote, and leaves what is known of the estate as it is.
 // It returns an error of kind Damaged, and changes nothing, if the data is not a
@@ -217,6 +236,7 @@ func (m *Model) ReadKnowledge(knowledge []byte) error {
 			Remedy: "train it again with `penumbra train --portable`", Err: err,
 		}
 	}
+	fresh.doubt()
 	m.learnt, m.networks = fresh.learnt, fresh.networks
 	return nil
 }

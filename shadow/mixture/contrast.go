@@ -60,7 +60,7 @@ func (c *center) from(x *[shadow.NumFeatures]float32) contrast {
 
 // The deviation of the contrasts' weights before anything is learnt, what an
 // example counts, and the half-life in days: tried on the first half of
-// estate-c's time; see docs/model.md.
+// estate-c's time; see docs/model-mixture.md.
 const (
 	contrastDeviation = 0.3
 	contrastBelief    = 0.3

@@ -11,10 +11,11 @@
 //
 // They are joined on the scale of log odds, a logarithmic opinion pool, with
 // weights by the fixed-share rule (Herbster and Warmuth, "Tracking the Best
-// Expert", Machine Learning 32 (1998), 151-178). The loss of a logarithmic pool
-// is at most the weighted mean of its experts' losses, so the rule's bound
-// holds: the pool is never much worse than the best expert, also when the best
-// one changes. Weights are kept for the estate and for each type.
+// Expert", Machine Learning 32 (1998), 151-178), kept for the estate and for
+// each type. Contrasts then move the odds of a setting against the others of its
+// class, and the last word is a mean of all of these and of the estate's rate,
+// believed by how well each did. What one day brought moves beliefs by a bounded
+// amount, because what changes together is one occasion.
 //
 // The model asks itself: every day of the timeline it draws some resources,
 // notes what each expert says of their settings, and learns when the answer is

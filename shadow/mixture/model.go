@@ -57,7 +57,7 @@ type learnt struct {
 
 // The deviations of the regressions' weights before anything is learnt, and how
 // much of an example the tempered one believes. The half-lives are in days. They
-// are judgement, looked at on two histories; see docs/model.md.
+// are judgement, looked at on two histories; see docs/model-mixture.md.
 const (
 	plainDeviation    = 0.1
 	temperedDeviation = 0.3

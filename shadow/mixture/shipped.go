@@ -3,7 +3,7 @@ package mixture
 import _ "embed"
 
 // shipped is what the mixture has learnt on public histories: weights only. See
-// docs/model.md for which, and for the command that makes it again.
+// docs/model-versions.md for which, and for the command that makes it again.
 //
 //go:embed shipped.bin
 var shipped []byte

@@ -8,7 +8,7 @@ func TestShippedIsOfThisVersion(t *testing.T) {
 	t.Parallel()
 	m, err := NewFrom(shipped, Options{})
 	if err != nil {
-		t.Fatalf("%v: make it again as docs/model.md says", err)
+		t.Fatalf("%v: make it again as docs/model-versions.md says", err)
 	}
 	if m.examples < 10_000 {
 		t.Errorf("it has learnt from %v examples", m.examples)

@@ -24,6 +24,6 @@
 //   - Step, Ask, AskAll and Choose do not allocate, and cost the same however
 //     long the history is.
 //
-// format.md beside this file describes the checkpoint. docs/model.md has what
+// format.md beside this file describes the checkpoint. docs/model-mixture.md has what
 // the network adds to the pooled model, measured.
 package rnn
