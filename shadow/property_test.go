@@ -113,12 +113,13 @@ func TestAnswersAreProbabilities(t *testing.T) {
 				}
 				checkExpectation(t, &expectations[k], r)
 			}
+			chooser := m.(shadow.Chooser)
 			for _, s := range r.Actual {
 				mass := 0.0
-				for _, c := range m.Choose(r, s.Path, at) {
+				for _, c := range chooser.Choose(r, s.Path, at) {
 					mass += c.Probability
 				}
-				if set := m.ChooseSet(r, s.Path, at, confidence); mass > 1+1e-9 || math.Abs(mass+set.NovelProbability-1) > 1e-6 {
+				if set := chooser.ChooseSet(r, s.Path, at, confidence); mass > 1+1e-9 || math.Abs(mass+set.NovelProbability-1) > 1e-6 {
 					t.Fatalf("%s: mass %v and %+v", s.Path, mass, set)
 				}
 			}
