@@ -1,6 +1,7 @@
 package mixture_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -140,6 +141,34 @@ func TestSetsKnowWhatMoves(t *testing.T) {
 	still.Actual = penumbra.NewSettings(penumbra.Setting{Path: "image", Value: penumbra.String("v0")})
 	if e := m.Expect(still, at(407), 0.9)[0]; len(e.Values) != 1 || e.Values[0].Value != penumbra.String("v0") || e.Novel {
 		t.Errorf("what never changed is said to become %+v", e)
+	}
+}
+
+// TestWatchedReadBackGoesOn holds a model that is read back, with departures,
+// drifts and sets that are open, to what the one that was written goes on to say.
+func TestWatchedReadBackGoesOn(t *testing.T) {
+	t.Parallel()
+	w := watched{model: mixture.New(mixture.Options{Seed: 4})}
+	w.declare()
+	for day := range 25 {
+		w.look(day/3, day/5)
+	}
+	other := mixture.New(mixture.Options{Seed: 9})
+	if _, err := other.ReadFrom(bytes.NewReader(written(t, w.model))); err != nil {
+		t.Fatal(err)
+	}
+	back := watched{model: other, day: w.day}
+	for day := 25; day < 60; day++ {
+		w.look(day/3, day/5)
+		back.look(day/3, day/5)
+	}
+	for _, i := range []int{0, 20, 39} {
+		r := w.shown(i, 1, "a")
+		x := fmt.Sprint(w.model.Forecast(r, at(61)), w.model.Expect(r, at(61), 0.95), w.model.Next(r, at(61), 5))
+		y := fmt.Sprint(other.Forecast(r, at(61)), other.Expect(r, at(61), 0.95), other.Next(r, at(61), 5))
+		if x != y {
+			t.Errorf("read back it says\n%s\nnot\n%s", y, x)
+		}
 	}
 }
 
