@@ -17,6 +17,7 @@ type Look struct {
 	Path     string
 	Class    string
 	Actual   penumbra.Value
+	Seen     int64 // Unix seconds when the value was last known to be its own, 0 if it never was
 	// Changes reports that a normal change counts as leaving: the setting is not
 	// declared, or only its code is known. Stays is the probability of not
 	// leaving in any other way within each horizon: no departure, no habit.
@@ -466,6 +467,13 @@ func (v *view) look(l *Look, template penumbra.Value, c *class, s *setting) {
 	l.Tokens = v.code
 	l.Tokens[0], l.Tokens[1], l.Tokens[2] = c.hash, hashText(c.key.kind), hashText(lastToken(c.key.path))
 	declared := !template.IsNull() && template.Kind() != penumbra.UnknownKind
+	l.Seen = 0
+	if s != nil {
+		l.Seen = s.seen
+		if v.r.code && s.seen != 0 { // what the code did not change, it left as it was
+			l.Seen = max(s.seen, v.p.all.at)
+		}
+	}
 	o := v.q.outlook(c, s, declared)
 	l.Changes = o.changes
 	l.Stays = o.stays()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -113,11 +114,8 @@ func TestAnswersAreProbabilities(t *testing.T) {
 				}
 				checkExpectation(t, &expectations[k], r)
 			}
-			chooser, ok := m.(shadow.Chooser)
+			chooser := m.(shadow.Chooser)
 			for _, s := range r.Actual {
-				if !ok {
-					break
-				}
 				mass := 0.0
 				for _, c := range chooser.Choose(r, s.Path, at) {
 					mass += c.Probability
@@ -160,6 +158,53 @@ func checkExpectation(t *rapid.T, e *penumbra.Expectation, r *penumbra.Resource)
 	if r.Declared(e.Path) && len(e.Values) == 0 {
 		t.Fatalf("%s is declared and nothing is expected", e.Path)
 	}
+}
+
+// TestOpenDriftEntersNoSet drifts some of a calm fleet to values that it never
+// had, by turns: no set of any member names one of them, and that of a member that
+// has drifted has no room for it either.
+func TestOpenDriftEntersNoSet(t *testing.T) {
+	ofEach(t, func(t *rapid.T, model func() shadow.Model) {
+		const members = 8
+		m, at := model(), start
+		look := func(i int, zone, size any) *penumbra.Resource {
+			r := &penumbra.Resource{
+				Address: penumbra.Address(fmt.Sprint("s/vm.", i)), Type: "vm", SnapshotTime: at, Template: settings("size", 1), Actual: settings("size", size, "zone", zone),
+			}
+			m.Observe(&penumbra.Observation{Kind: penumbra.SnapshotKind, Full: true, Time: at, Resource: r.Address, Type: "vm", Settings: r.Actual})
+			return r
+		}
+		for i := range members {
+			m.Observe(&penumbra.Observation{Kind: penumbra.TemplateKind, Time: at, Resource: penumbra.Address(fmt.Sprint("s/vm.", i)), Type: "vm", Settings: settings("size", 1)})
+		}
+		for range rapid.IntRange(40, 70).Draw(t, "calm days") {
+			at = at.Add(day)
+			for i := range members {
+				look(i, "a", 1)
+			}
+		}
+		var drifted [members]bool
+		for range rapid.IntRange(1, 40).Draw(t, "days") {
+			at = at.Add(day)
+			span := time.Duration(rapid.IntRange(0, 60).Draw(t, "span")) * day
+			for i := range members {
+				var zone, size any = "a", 1
+				if drifted[i] || rapid.IntRange(0, 9).Draw(t, "drifts") == 0 {
+					drifted[i] = true
+					zone, size = rapid.SampledFrom([]any{"x", "y"}).Draw(t, "zone"), rapid.SampledFrom([]any{7, 8}).Draw(t, "size")
+				}
+				r := look(i, zone, size)
+				for _, e := range m.Expect(r, at.Add(span), rapid.Float64Range(0.5, 0.99).Draw(t, "confidence")) {
+					for _, never := range []any{"x", "y", 7, 8} {
+						named := slices.ContainsFunc(e.Values, func(c penumbra.Candidate) bool { return c.Value == value(never) })
+						if named || drifted[i] && e.Contains(value(never)) {
+							t.Fatalf("%d, drifted %v, %v later: the set of %s has %v: %+v", i, drifted[i], span, e.Path, never, e)
+						}
+					}
+				}
+			}
+		}
+	})
 }
 
 // TestSetReachesConfidence holds where no excursion is open: nothing but code.

@@ -28,6 +28,8 @@ type stored struct {
 	Forms             []rates
 	Weights           weights
 	Sets, Looks       []byte
+	Today             int64
+	Lessons           int
 }
 
 type storedClass struct {
@@ -51,7 +53,7 @@ func (m *Model) MarshalBinary() ([]byte, error) {
 	s := stored{
 		Origins: int(origins), Features: features,
 		Tokens: m.tokens, Names: m.names, TokenMoves: m.tokenMoves, Moves: m.moves, Siblings: m.siblings, Folders: m.folders,
-		Estate: m.estate, Forms: m.forms[:], Weights: m.weights,
+		Estate: m.estate, Forms: m.forms[:], Weights: m.weights, Today: m.today, Lessons: m.lessons,
 	}
 	for key, c := range m.classes {
 		s.Classes = append(s.Classes, storedClass{key.kind, key.path, c})
@@ -128,6 +130,7 @@ func (s *state) restore(x *stored) error {
 		}
 	}
 	s.estate, s.weights = x.Estate, x.Weights
+	s.today, s.lessons = x.Today, max(0, x.Lessons)
 	copy(s.forms[:], x.Forms)
 	s.sets, s.looks = conformal.New(conformal.Options{}), conformal.New(conformal.Options{})
 	if err := s.sets.UnmarshalBinary(x.Sets); err != nil {

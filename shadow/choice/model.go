@@ -19,6 +19,10 @@ type Options struct {
 	// Sweep says how much n changes of one class in one commit teach: n to the
 	// power of it, 0.3 if 0. Changes made together choose together.
 	Sweep float64
+	// Lessons is of how many changes a day all are learnt from, 2000 if 0; beyond
+	// it one in [beyond] is, so that what a busy day costs is bounded. All of them
+	// become candidates.
+	Lessons int
 	// Calibration are the choices of the calibration of the sets.
 	Calibration conformal.Options
 }
@@ -58,6 +62,8 @@ type state struct {
 	weights    weights
 	sets       *conformal.Calibrator // of the next value, given a change
 	looks      *conformal.Calibrator // of the value at the next look
+	today      int64                 // days since 1970 of the last change
+	lessons    int                   // changes of that day that could teach
 }
 
 type classKey struct{ kind, path string }
@@ -99,6 +105,9 @@ func New(counts *shadow.Pooled, o Options) *Model {
 	if o.Sweep <= 0 {
 		o.Sweep = 0.3
 	}
+	if o.Lessons <= 0 {
+		o.Lessons = 2000
+	}
 	if o.Calibration.Rate == 0 {
 		o.Calibration.Rate = 0.002 // what one sweep missed is made up for slowly, so that sets stay small
 	}
@@ -137,6 +146,9 @@ func (m *Model) Learn(c *shadow.Change) {
 	if c.From.IsNull() || c.To.IsNull() { // it appeared or ended
 		return
 	}
+	if !m.teaches(second) {
+		return
+	}
 	g := &m.scratch
 	m.gather(g, q)
 	m.judge(g, q)
@@ -145,6 +157,19 @@ func (m *Model) Learn(c *shadow.Change) {
 	}
 	m.pending.outcomes = append(m.pending.outcomes, outcome(g, q, g.find(c.To)))
 	m.pending.outcomesOf = append(m.pending.outcomesOf, key)
+}
+
+// beyond is which share of what exceeds a day's lessons is learnt from. What the
+// two thousandth change of a day teaches, the earlier ones mostly did.
+const beyond = 16
+
+// teaches counts a change and reports whether it is one to learn from.
+func (m *Model) teaches(second int64) bool {
+	if day := second / 86400; day != m.today {
+		m.today, m.lessons = day, 0
+	}
+	m.lessons++
+	return m.lessons <= m.options.Lessons || m.lessons%beyond == 0
 }
 
 // pose fills in the question.

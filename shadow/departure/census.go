@@ -184,9 +184,13 @@ func (c *class) depart(family string, from, to penumbra.Value, at int64) {
 	if len(c.last) < mostValues {
 		c.last[versionOf(from).line] = to
 	}
+	known := c.byValue[from] != nil
 	x := c.value(from, at)
 	if x == nil {
 		return
+	}
+	if !known { // so that a model read back, which compares all, says the same
+		c.compare()
 	}
 	for i := range x.to {
 		if x.to[i].Value == to {

@@ -411,6 +411,21 @@ func (m *Model) Of(address penumbra.Address, path string, at time.Time) (State, 
 	return State{}, false
 }
 
+// StuckOf returns the states of one resource that are stuck, as Stuck does, in
+// the order in which they began.
+func (m *Model) StuckOf(address penumbra.Address, at time.Time) []State {
+	var out []State
+	for i := range m.resources[address] {
+		s := &m.resources[address][i]
+		if x, ok := m.typical(s.class, s.to, at.Unix()); ok {
+			if state := s.state(address, &x, at); state.Stuck {
+				out = append(out, state)
+			}
+		}
+	}
+	return out
+}
+
 func (s *stay) state(address penumbra.Address, x *Typical, at time.Time) State {
 	age := at.Sub(time.Unix(s.since, 0))
 	return State{

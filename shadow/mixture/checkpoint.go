@@ -54,6 +54,11 @@ var sections = []section{
 	{"memories", false, func(m *Model) part { return memoriesPart{m} }},
 	{"centers", false, func(m *Model) part { return centersPart{m} }},
 	{"questions", false, func(m *Model) part { return questionsPart{m} }},
+	{"values", false, func(m *Model) part { return m.values }},
+	{"next", false, func(m *Model) part { return m.next }},
+	{"durations", false, func(m *Model) part { return m.stays }},
+	{"departures", false, func(m *Model) part { return m.departures }},
+	{"sets", false, func(m *Model) part { return setsPart{m} }},
 }
 
 // stored is a section as it is written.
@@ -124,7 +129,7 @@ func (m *Model) ReadFrom(r io.Reader) (int64, error) {
 	if err != nil {
 		return n, fmt.Errorf("read checkpoint: %w", err)
 	}
-	fresh := build(m.options, m.changed)
+	fresh := build(m.options, m)
 	if err := fresh.read(data, checkpointMagic, checkpointVersion, sections); err != nil {
 		return n, &penumbra.Error{
 			Kind: penumbra.Damaged, What: "read the checkpoint of the mixture",

@@ -65,6 +65,14 @@ func TestReadBackGoesOn(t *testing.T) {
 	at := all[len(all)-1].Time.Add(time.Hour)
 	for i := range 5 {
 		r := resource("prod", i)
+		if x, y := fmt.Sprint(a.Choose(r, "image", at), a.ChooseSet(r, "image", at, 0.9), a.Next(r, at, 3)), fmt.Sprint(b.Choose(r, "image", at), b.ChooseSet(r, "image", at, 0.9), b.Next(r, at, 3)); x != y {
+			t.Fatalf("read back it chooses\n%s\nnot\n%s", y, x)
+		}
+		undeclared := *r
+		undeclared.Template, undeclared.Actual = nil, r.Template
+		if x, y := fmt.Sprint(a.Expect(&undeclared, at, 0.9)), fmt.Sprint(b.Expect(&undeclared, at, 0.9)); x != y {
+			t.Fatalf("read back it expects\n%s\nnot\n%s", y, x)
+		}
 		if x, y := fmt.Sprint(a.Forecast(r, at), a.Expect(r, at, 0.9)), fmt.Sprint(b.Forecast(r, at), b.Expect(r, at, 0.9)); x != y {
 			t.Fatalf("read back it says\n%s\nnot\n%s", y, x)
 		}
@@ -111,7 +119,7 @@ func TestDamagedCheckpointIsRefused(t *testing.T) {
 		"unknown and required": reworked(t, good, func(s map[string][]any) { s["oracle"] = []any{true, []byte{1}} }),
 		"without its counts":   reworked(t, good, func(s map[string][]any) { delete(s, "counts") }),
 	}
-	for _, name := range []string{"options", "counts", "experts", "network", "learner", "memories", "questions"} {
+	for _, name := range []string{"options", "counts", "experts", "network", "learner", "memories", "questions", "values", "next", "durations", "departures", "sets"} {
 		bad["cut "+name] = reworked(t, good, func(s map[string][]any) {
 			data := s[name][1].([]byte)
 			s[name][1] = data[:len(data)/2]
@@ -148,7 +156,7 @@ func TestOtherProgramsSections(t *testing.T) {
 		t.Error("a section that was skipped left a trace")
 	}
 	less := reworked(t, good, func(s map[string][]any) {
-		for _, name := range []string{"learner", "memories", "questions"} {
+		for _, name := range []string{"learner", "memories", "questions", "values", "next", "durations", "departures", "sets"} {
 			delete(s, name)
 		}
 	})

@@ -22,6 +22,14 @@
 // known, 1 hour to 30 days later. Settings that will hardly change are thinned
 // out and weighted. It costs no more for a large estate than for a small one.
 //
+// Models beside the experts answer what those do not: package choice which value
+// a setting would take, package succession which setting changes next, package
+// duration what lasts too long, package departure which declared settings leave
+// their template and for what. The mixture owns them, tells them of each change,
+// and stores them. Its prediction sets are composed of what choice says and of how
+// likely the experts say that a change is, and are calibrated by what came of
+// earlier ones.
+//
 // What is legitimate, what has departed and what is never learnt are the pooled
 // model's, see package shadow: the mixture decides how likely a normal change
 // is, and to what.

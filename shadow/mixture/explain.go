@@ -26,10 +26,14 @@ func (m *Model) Evidence(r *penumbra.Resource, path string, at time.Time, value 
 // that the setting would have had; the network's state is run again without the
 // steps in which the causes happened, as far back as its last steps are kept, by
 // the network as it is now.
-// What the experts have learnt stays learnt.
+// What the experts have learnt stays learnt. What is said of a declared setting
+// that may depart moves by the factor by which the counts' hazard does.
 func (m *Model) ForecastWithout(r *penumbra.Resource, path string, at time.Time, causes ...shadow.Cause) [horizons]float64 {
 	l, found := m.counts.LookWithout(r, path, at, causes...)
 	if !found || !l.Changes {
+		if out, ok := m.departWithout(r, path, at, causes); ok {
+			return out
+		}
 		return m.counts.ForecastWithout(r, path, at, causes...)
 	}
 	v := view{looks: []shadow.Look{l}}

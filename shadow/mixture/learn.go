@@ -41,6 +41,7 @@ func (m *Model) survey(at time.Time) {
 		return
 	}
 	c := cohort{at: at.Unix()}
+	sets := m.openSets(at)
 	// A resource is looked at about once a week where there are few of them.
 	draws, looks := max(1, numbers/7), 0
 	d := dice{seed: m.options.Seed, day: uint64(m.day)}
@@ -55,8 +56,10 @@ func (m *Model) survey(at time.Time) {
 		for i := range m.view.looks {
 			m.center(&m.view.looks[i], &m.view.answers[i])
 			m.keep(&c, &m.view.looks[i], &m.view.answers[i], &m.view.questions[i], &d)
+			sets.offer(&m.view.looks[i], &m.view.answers[i])
 		}
 	}
+	sets.say(at)
 	if len(c.examples) > 0 {
 		m.cohorts = append(m.cohorts, c)
 	}

@@ -28,6 +28,7 @@ type Model struct {
 	counts  *shadow.Pooled
 	learnt
 	networks
+	companions
 
 	memories map[uint32]*memory // by the resource's number
 	zero     []float32
@@ -76,18 +77,19 @@ const (
 // New returns a mixture that has observed nothing.
 func New(o Options) *Model {
 	m := &Model{}
-	*m = *build(o, m.changed)
+	*m = *build(o, m)
 	return m
 }
 
-// build returns a mixture whose counts tell changed of each change: that of the
-// model that it is going to be the state of.
-func build(o Options, changed func(shadow.Change)) *Model {
+// build returns a mixture whose counts tell the owner of each change: the model
+// that it is going to be the state of.
+func build(o Options, owner *Model) *Model {
 	if o.Looks <= 0 {
 		o.Looks = 2000
 	}
 	m := &Model{options: o, memories: map[uint32]*memory{}, asked: map[settingKey]*example{}}
-	m.counts = shadow.NewPooled(shadow.Options{Changes: changed})
+	m.counts = shadow.NewPooled(shadow.Options{Changes: owner.changed, Moves: owner.moved})
+	m.companions = newCompanions(m.counts, o.Seed)
 	m.learnt = learnt{excited: excitation.New(), estate: equal(), types: map[string]*weights{}, level: logistic.New(1, 0.5), trust: 0.5}
 	m.contrasts, m.word, m.centers = newContrasts(), firstWord(), map[uint32]*center{}
 	for k := range m.plain {
@@ -124,8 +126,10 @@ func shape(seed uint64) rnn.Config {
 func (m *Model) Observe(o *penumbra.Observation) {
 	m.advance(o.Time)
 	m.Learn()
+	m.departures.Advance(o.Time)
 	m.changes = m.changes[:0]
 	m.counts.Observe(o)
+	m.observed(o)
 	number := m.counts.Number(o.Resource)
 	if number == 0 {
 		return
@@ -138,6 +142,7 @@ func (m *Model) Observe(o *penumbra.Observation) {
 // changed is told of each change before the counts know of it.
 func (m *Model) changed(c shadow.Change) {
 	m.changes = append(m.changes, c)
+	m.tell(&c)
 	if c.Departure {
 		return
 	}
@@ -164,6 +169,7 @@ func (m *Model) Forecast(r *penumbra.Resource, at time.Time) []penumbra.Forecast
 		}
 		i++
 	}
+	m.complete(out, r, at)
 	return out
 }
 
@@ -189,11 +195,6 @@ func (m *Model) leave(out *[horizons]float64, l *shadow.Look, z *[horizons]float
 			out[k] = max(out[k], out[k-1])
 		}
 	}
-}
-
-// Expect returns the prediction sets of the pooled model.
-func (m *Model) Expect(r *penumbra.Resource, at time.Time, confidence float64) []penumbra.Expectation {
-	return m.counts.Expect(r, at, confidence)
 }
 
 // Experts names the experts, the pool without the network, and the one without

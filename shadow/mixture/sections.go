@@ -52,6 +52,7 @@ func (p optionsPart) UnmarshalBinary(data []byte) error {
 	}
 	p.m.options.Seed, p.m.options.Looks, p.m.options.NoNetwork = f.Seed, f.Looks, f.NoNetwork
 	p.m.startNetwork()
+	p.m.companions = newCompanions(p.m.counts, f.Seed)
 	return nil
 }
 
