@@ -282,8 +282,38 @@ func (x *imagined) omit(m moving) {
 	if x.sibling != nil && (own || r != nil && r.family == x.r.family) {
 		x.omitSibling(m)
 	}
+	x.omitTurn(m, mine)
 	if own {
 		x.omitOwn(m, mine)
+	}
+}
+
+// omitTurn takes a change out of how many there were in the class, and out of
+// how many there had been at the setting's own last change; without that one,
+// at the one before it, as far as the class remembers.
+func (x *imagined) omitTurn(m moving, mine bool) {
+	if x.c.turns == 0 || x.seen == nil {
+		return
+	}
+	x.c.turns--
+	since := x.h.recent.at // of its own last change, with this one
+	switch {
+	case mine && m.time == since:
+		before := x.s.since
+		for _, y := range x.h.moves {
+			if y != m && !y.departure && y.time <= m.time {
+				before = max(before, y.time)
+			}
+		}
+		passed := uint32(1)
+		for _, y := range x.c.recent {
+			if !y.departure && y.time > before && y.time < m.time {
+				passed++
+			}
+		}
+		x.s.mark -= min(x.s.mark, passed)
+	case x.s.mark > 0 && m.time <= max(since, x.s.since):
+		x.s.mark--
 	}
 }
 
