@@ -17,8 +17,8 @@ import (
 const month = 4 // index of 30 days in penumbra.Horizons
 
 // TestHistories judges the models on public histories, split by time, cut every
-// 30 days: when settings change, by the mixture with three seeds beside its
-// peers, and, with PENUMBRA_VALUES set, to what, by one. The warm-up is a fifth
+// 30 days: when settings change, by the mixture with three seeds (or
+// PENUMBRA_SEEDS) beside its peers, and, with PENUMBRA_VALUES set, to what, by one. The warm-up is a fifth
 // of the time, or PENUMBRA_WARMUP; on estate-c one resource in four is asked
 // about, or in PENUMBRA_SAMPLE. All models start from nothing.
 func TestHistories(t *testing.T) {
@@ -31,7 +31,7 @@ func TestHistories(t *testing.T) {
 			seeds := uint64(1)
 			if !values {
 				entrants = append(entrants, backtest.Entrant{Name: "logistic", Model: backtest.NewPeer()})
-				seeds = 3
+				seeds = uint64(number(t, "PENUMBRA_SEEDS", 3))
 			}
 			for seed := range seeds {
 				entrants = append(entrants, backtest.Entrant{Name: fmt.Sprintf("mixture %d", seed+1), Model: mixture.New(mixture.Options{Seed: seed + 1})})
