@@ -218,7 +218,7 @@ func (p *Pooled) changer(r *resource, s *setting, t int64) touch {
 	if o := p.current; o.Kind == penumbra.EventKind && o.Actor != "" {
 		return touch{time: t, actor: o.ActorKind, name: p.actor(o.Actor)}
 	}
-	return r.toucher(s.path, s.seen, t)
+	return r.toucher(s.path, s.seen.unix(), t)
 }
 
 // remember keeps a move of the setting with the setting and with its class.

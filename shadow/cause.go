@@ -271,7 +271,7 @@ func (x *imagined) around(add func(Cause, bool)) {
 // newer finds a value that the fleet went to after the setting got its own.
 func (x *imagined) newer() (Cause, bool) {
 	c := &x.c
-	if x.s.seen == 0 || c.latest.time == 0 || c.latest.value == x.s.actual || c.latest.time <= max(x.s.since, x.h.recent.at) {
+	if x.s.seen == 0 || c.latest.time == 0 || c.latest.value == x.s.actual || c.latest.time <= max(x.s.since.unix(), x.h.recent.at) {
 		return Cause{}, false
 	}
 	return Cause{Kind: penumbra.NewerValue, Count: 1, Value: c.latest.value, Last: time.Unix(c.latest.time, 0).UTC()}, true

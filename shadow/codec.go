@@ -47,6 +47,8 @@ func (c *codec) int(x *int64) {
 	*x = int64(u>>1) ^ -int64(u&1)
 }
 
+func (c *codec) second(x *second) { c.number((*uint32)(x)) }
+
 func (c *codec) number(x *uint32) {
 	u := uint64(*x)
 	if c.uint(&u); u > math.MaxUint32 {

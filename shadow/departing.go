@@ -76,9 +76,9 @@ func (p *Pooled) departing(r *resource, at time.Time, visit func(*AtRisk)) bool 
 			continue
 		}
 		x.Path, x.Class, x.Value, x.setting = s.path, s.class.key.path, s.template, s
-		x.Since, x.Left, x.Away = s.since, nil, s.pending || s.away() != nil
+		x.Since, x.Left, x.Away = s.since.unix(), nil, s.pending || s.away() != nil
 		if h := s.history; h != nil {
-			x.Since, x.Left = max(s.since, h.changed), h.left
+			x.Since, x.Left = max(s.since.unix(), h.changed), h.left
 		}
 		visit(&x)
 	}

@@ -245,7 +245,7 @@ func (q *question) expectHabit(e *penumbra.Expectation, home penumbra.Value, h *
 // seen. While an excursion is open the answer is that of the day it began,
 // without the excursion's values and without room for something new.
 func (q *question) expectUndeclared(e *penumbra.Expectation, c *class, s *setting) {
-	current, at, since := s.actual, q.at, s.seen
+	current, at, since := s.actual, q.at, s.seen.unix()
 	x := s.away()
 	if x != nil {
 		current, at, since = x.from, x.found, x.after

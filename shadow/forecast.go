@@ -83,7 +83,7 @@ func (q *question) outlook(c *class, s *setting, declared bool) outlook {
 		h := s.history
 		clock := *h.clock // asking changes nothing
 		clock.advance(q.at)
-		o.nights = decayedDays(days(max(0, q.at-s.since)), habitLife)
+		o.nights = decayedDays(days(max(0, q.at-s.since.unix())), habitLife)
 		o.last = h.left[len(h.left)-1]
 		if _, explained = clock.survival(q.at, o.last, secondsPerDay, o.nights); explained > 0 {
 			o.clock = &clock

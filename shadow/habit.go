@@ -90,7 +90,7 @@ func (h *history) learn(s *setting, x *excursion, end int64) {
 		h.habit = b
 		// Until now the setting was where it should be, as far back as the
 		// habit's memory goes.
-		days := float32(min(days(x.start-s.since), habitLife))
+		days := float32(min(days(x.start-s.since.unix()), habitLife))
 		for i := range b.home {
 			b.home[i] = days
 		}

@@ -45,7 +45,7 @@ func (p *Pooled) changeHazard(c *class, r *resource, s *setting, at int64) hazar
 	}
 	h := s.sums(at)
 	z.shape += p.prior.OwnWeight * h.changes
-	z.days += decayedDays(days(max(0, at-s.since)), ownLife)
+	z.days += decayedDays(days(max(0, at-s.since.unix())), ownLife)
 	if c.surge > 0.01 {
 		k := c.surge*decay(days(max(0, at-c.at)), waveLife) - h.surge
 		w := p.prior.Wave
@@ -71,7 +71,7 @@ func (p *Pooled) leaveHazard(c *class, s *setting, at int64, explained float64) 
 	}
 	h := s.sums(at)
 	z.shape += max(0, h.leaves-explained)
-	z.days += decayedDays(days(max(0, at-s.since)), ownLife)
+	z.days += decayedDays(days(max(0, at-s.since.unix())), ownLife)
 	if c.flight > 0.01 && (c.gone.value != s.template || s.template.IsNull()) {
 		z.wave = p.prior.Flight * c.flightWave(s, h.flight, at)
 	}

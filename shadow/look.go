@@ -469,9 +469,9 @@ func (v *view) look(l *Look, template penumbra.Value, c *class, s *setting) {
 	declared := !template.IsNull() && template.Kind() != penumbra.UnknownKind
 	l.Seen = 0
 	if s != nil {
-		l.Seen = s.seen
+		l.Seen = s.seen.unix()
 		if v.r.code && s.seen != 0 { // what the code did not change, it left as it was
-			l.Seen = max(s.seen, v.p.all.at)
+			l.Seen = max(s.seen.unix(), v.p.all.at)
 		}
 	}
 	o := v.q.outlook(c, s, declared)
@@ -498,7 +498,7 @@ func (v *view) look(l *Look, template penumbra.Value, c *class, s *setting) {
 
 func (v *view) history(l *Look, s *setting) {
 	x := &l.Features
-	x[featureAge] = ago(v.at, s.since)
+	x[featureAge] = ago(v.at, s.since.unix())
 	x[featureSince] = x[featureAge]
 	h := s.history
 	if h == nil || h.recent.n == 0 {
@@ -557,7 +557,7 @@ func (v *view) value(l *Look, c *class, s *setting) {
 			break
 		}
 	}
-	if c.latest.time > max(since, s.since) && x[featureValueLatest] == 0 {
+	if c.latest.time > max(since, s.since.unix()) && x[featureValueLatest] == 0 {
 		x[featureValueNewer] = ago(v.at, c.latest.time)
 		l.Recent[RecentNewer] = x[featureValueNewer]
 	}

@@ -130,17 +130,17 @@ func (p *Pooled) observeSnapshot(r *resource, o *penumbra.Observation) {
 			n := p.newSetting(r, x.Path, t)
 			n.actual = n.class.shared(v)
 			if !known { // the first look; else it appeared, and that is a change
-				n.seen = t
+				n.seen = secondOf(t)
 				n.class.bear(v, t)
 			} else {
-				n.actual, n.seen = penumbra.Null(), r.snapshot
+				n.actual, n.seen = penumbra.Null(), secondOf(r.snapshot)
 				moved = append(moved, move{nil, len(added), v})
 			}
 			added = append(added, n)
 			return
 		}
 		if s.seen != 0 && s.actual == v {
-			s.seen = t
+			s.seen = secondOf(t)
 			if s.history != nil && s.history.habit != nil && s.history.open == nil {
 				s.history.habit.stay(r.snapshot, t)
 			}
@@ -189,8 +189,8 @@ func (p *Pooled) move(r *resource, s *setting, v penumbra.Value, consequence boo
 	} else {
 		v = s.class.shared(v)
 	}
-	lookedAt := s.seen
-	defer func() { s.actual, s.seen = v, t }()
+	lookedAt := s.seen.unix()
+	defer func() { s.actual, s.seen = v, secondOf(t) }()
 	switch {
 	case s.away() != nil:
 		p.moveAway(r, s, v, consequence, t)
@@ -248,7 +248,7 @@ func (p *Pooled) moveDeclared(r *resource, s *setting, v penumbra.Value, firstSi
 		p.version++
 	default:
 		s.pending = false
-		p.depart(r, s, v, s.seen, t)
+		p.depart(r, s, v, s.seen.unix(), t)
 	}
 }
 
@@ -298,7 +298,7 @@ func (p *Pooled) returned(r *resource, s *setting, v penumbra.Value, t int64) {
 	p.moved(s, x.value, v)
 	if r.byAutomation(s, x, t) {
 		end := t
-		if _, when := r.touched(s.path, s.seen, t); when != 0 {
+		if _, when := r.touched(s.path, s.seen.unix(), t); when != 0 {
 			end = when
 		}
 		s.past().learn(s, x, end)
@@ -322,7 +322,7 @@ func (p *Pooled) endExcursion(s *setting) {
 func (r *resource) byAutomation(s *setting, x *excursion, end int64) bool {
 	actor, when := r.touched(s.path, x.after, x.found)
 	if when == 0 {
-		actor, when = r.touched(s.path, s.seen, end)
+		actor, when = r.touched(s.path, s.seen.unix(), end)
 	}
 	return when != 0 && actor == penumbra.Automation
 }
@@ -357,7 +357,7 @@ func (p *Pooled) changed(r *resource, s *setting, from, to penumbra.Value, t int
 }
 
 func (p *Pooled) newSetting(r *resource, path string, t int64) setting {
-	s := setting{class: p.classOf(r.kind, path), path: p.intern(path), since: t}
+	s := setting{class: p.classOf(r.kind, path), path: p.intern(path), since: secondOf(t)}
 	s.mark = s.class.turns
 	p.join(r, s.class, 1, t)
 	return s
@@ -453,7 +453,7 @@ func (p *Pooled) observeCode(o *penumbra.Observation) {
 				return
 			}
 			n := p.newSetting(r, x.Path, t)
-			n.actual, n.seen = n.class.shared(x.Value), t
+			n.actual, n.seen = n.class.shared(x.Value), secondOf(t)
 			if fresh {
 				n.class.bear(x.Value, t)
 			} else {
@@ -469,7 +469,7 @@ func (p *Pooled) observeCode(o *penumbra.Observation) {
 		case s.actual != x.Value:
 			v := s.class.shared(x.Value)
 			p.changed(r, s, s.actual, v, t)
-			s.actual, s.seen = v, t
+			s.actual, s.seen = v, secondOf(t)
 		}
 	})
 	if gone {

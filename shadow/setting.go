@@ -1,6 +1,7 @@
 package shadow
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -50,8 +51,8 @@ type setting struct {
 	path     string
 	template penumbra.Value // null: undeclared
 	actual   penumbra.Value
-	since    int64  // Unix seconds of the first sight
-	seen     int64  // of the last snapshot, or change of the code, that had it; 0 if none
+	since    second // of the first sight
+	seen     second // of the last snapshot, or change of the code, that had it; 0 if none
 	mark     uint32 // of the class's turns at its last change, or its first sight
 	pending  bool   // the template moved and the actual value has not followed
 }
@@ -60,6 +61,14 @@ type setting struct {
 func (s *setting) declared() bool {
 	return !s.template.IsNull() && s.template.Kind() != penumbra.UnknownKind
 }
+
+// second is a time in Unix seconds that takes half the room, until 2106; 0 is
+// none.
+type second uint32
+
+func secondOf(t int64) second { return second(max(0, min(math.MaxUint32, t))) }
+
+func (s second) unix() int64 { return int64(s) }
 
 // history is what is kept of a setting that has changed. Sums are decayed, as
 // of the time at.

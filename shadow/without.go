@@ -299,7 +299,7 @@ func (x *imagined) omitTurn(m moving, mine bool) {
 	since := x.h.recent.at // of its own last change, with this one
 	switch {
 	case mine && m.time == since:
-		before := x.s.since
+		before := x.s.since.unix()
 		for _, y := range x.h.moves {
 			if y != m && !y.departure && y.time <= m.time {
 				before = max(before, y.time)
@@ -312,7 +312,7 @@ func (x *imagined) omitTurn(m moving, mine bool) {
 			}
 		}
 		x.s.mark -= min(x.s.mark, passed)
-	case x.s.mark > 0 && m.time <= max(since, x.s.since):
+	case x.s.mark > 0 && m.time <= max(since, x.s.since.unix()):
 		x.s.mark--
 	}
 }

@@ -60,9 +60,9 @@ func (m *Model) stateWithout(number uint32, address penumbra.Address, causes []s
 	}
 	steps, left := b.without(gone)
 	if !left {
-		return b.state
+		return b.state()
 	}
-	state := slices.Clone(b.before)
+	state := slices.Clone(b.before())
 	for i := range steps {
 		m.net.Step(state, &steps[i], &m.scratch)
 	}
@@ -79,14 +79,14 @@ const clockSlack = 60
 func (b *memory) without(times []int64) (kept []rnn.Step, left bool) {
 	at := float64(b.last)
 	carried := 0.0 // hours, to the step after
-	drop := make([]bool, len(b.steps))
-	for i := len(b.steps) - 1; i >= 0; i-- {
-		d := b.steps[i].Dense
+	drop := make([]bool, b.n)
+	for i := b.n - 1; i >= 0; i-- {
+		d := b.kept[i].Dense
 		drop[i] = d[stepChanges] > 0 && slices.ContainsFunc(times, func(t int64) bool { return math.Abs(at-float64(t)) <= clockSlack })
 		left = left || drop[i]
 		at -= 3600 * hoursOf(d[stepGap])
 	}
-	for i, s := range b.steps {
+	for i, s := range b.steps() {
 		if drop[i] {
 			carried += hoursOf(s.Dense[stepGap])
 			continue

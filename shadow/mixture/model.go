@@ -128,10 +128,12 @@ func (m *Model) Observe(o *penumbra.Observation) {
 	m.Learn()
 	m.departures.Advance(o.Time)
 	m.changes = m.changes[:0]
+	before := m.counts.Number(o.Resource)
 	m.counts.Observe(o)
 	m.observed(o)
 	number := m.counts.Number(o.Resource)
 	if number == 0 {
+		delete(m.memories, before) // it has ended
 		return
 	}
 	if len(m.changes) > 0 || o.Kind == penumbra.EventKind && o.Action != "create" || o.Kind == penumbra.MetricKind {

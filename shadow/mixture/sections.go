@@ -400,8 +400,8 @@ func (p memoriesPart) MarshalBinary() ([]byte, error) {
 	out := make([]memoryForm, 0, len(p.m.memories))
 	for _, number := range slices.Sorted(maps.Keys(p.m.memories)) {
 		b := p.m.memories[number]
-		f := memoryForm{Number: number, State: floats(b.state), Before: floats(b.before), Last: b.last}
-		for _, s := range b.steps {
+		f := memoryForm{Number: number, State: floats(b.state()), Before: floats(b.before()), Last: b.last}
+		for _, s := range b.steps() {
 			f.Steps = append(f.Steps, stepForm{Dense: floats(s.Dense), Tokens: tokens(s.Tokens)})
 		}
 		for _, x := range b.bands {
@@ -428,8 +428,9 @@ func (p memoriesPart) UnmarshalBinary(data []byte) error {
 }
 
 func (f *memoryForm) memory(hidden int) (*memory, error) {
-	b := &memory{state: make([]float32, hidden), before: make([]float32, hidden), last: f.Last}
-	if err := errors.Join(unpack(b.state, f.State), unpack(b.before, f.Before)); err != nil {
+	b := newMemory(hidden)
+	b.last = f.Last
+	if err := errors.Join(unpack(b.state(), f.State), unpack(b.before(), f.Before)); err != nil {
 		return nil, err
 	}
 	if len(f.Steps) > rewind {
@@ -443,7 +444,8 @@ func (f *memoryForm) memory(hidden int) (*memory, error) {
 		if err := unpackTokens(step.Tokens, s.Tokens); err != nil {
 			return nil, err
 		}
-		b.steps = append(b.steps, step)
+		b.kept[b.n] = step
+		b.n++
 	}
 	for _, x := range f.Bands {
 		if !finite(x.Mean) || !finite(x.Power) || !(x.N >= 0 && x.N <= 1e6) {

@@ -12,12 +12,20 @@ import (
 // memory is what the network keeps of one resource: its state, and the last
 // steps with the state before them, so that it can learn from them later.
 type memory struct {
-	state  []float32
-	before []float32
-	steps  []rnn.Step
-	last   int64 // Unix seconds of the last step
-	bands  []band
+	numbers []float32 // the state, and the one before the steps
+	kept    [rewind]rnn.Step
+	n       int   // steps kept
+	last    int64 // Unix seconds of the last step
+	bands   []band
 }
+
+func newMemory(hidden int) *memory { return &memory{numbers: make([]float32, 2*hidden)} }
+
+func (b *memory) state() []float32 { return b.numbers[:len(b.numbers)/2] }
+
+func (b *memory) before() []float32 { return b.numbers[len(b.numbers)/2:] }
+
+func (b *memory) steps() []rnn.Step { return b.kept[:b.n] }
 
 // band is the running mean and deviation of one metric.
 type band struct {
@@ -166,25 +174,25 @@ func growth(from, to penumbra.Value) (float64, bool) {
 func (m *Model) remember(o *penumbra.Observation, number uint32, changes []shadow.Change) {
 	b := m.memories[number]
 	if b == nil {
-		hidden := m.net.Config().Hidden
-		b = &memory{state: make([]float32, hidden), before: make([]float32, hidden)}
+		b = newMemory(m.net.Config().Hidden)
 		m.memories[number] = b
 	}
 	s := m.step(o, b, changes)
-	if len(b.steps) == rewind {
-		m.net.Step(b.before, &b.steps[0], &m.scratch)
-		copy(b.steps, b.steps[1:])
-		b.steps = b.steps[:rewind-1]
+	if b.n == rewind {
+		m.net.Step(b.before(), &b.kept[0], &m.scratch)
+		copy(b.kept[:], b.kept[1:])
+		b.n--
 	}
-	b.steps = append(b.steps, s)
-	m.net.Step(b.state, &s, &m.scratch)
+	b.kept[b.n] = s
+	b.n++
+	m.net.Step(b.state(), &s, &m.scratch)
 	b.last = o.Time.Unix()
 }
 
 // state returns the network's state of a resource, zero if there is none.
 func (m *Model) stateOf(number uint32) []float32 {
 	if b := m.memories[number]; b != nil {
-		return b.state
+		return b.state()
 	}
 	return m.zero
 }
@@ -196,9 +204,9 @@ func (m *Model) recording(number uint32, q *rnn.Question, weight float32) *rnn.T
 	if b == nil {
 		t.Open(nil)
 	} else {
-		t.Open(b.before)
-		for i := range b.steps {
-			if t.Step(0, &b.steps[i]) != nil {
+		t.Open(b.before())
+		for i := range b.n {
+			if t.Step(0, &b.kept[i]) != nil {
 				return nil
 			}
 		}
