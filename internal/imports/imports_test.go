@@ -23,6 +23,7 @@ var rules = []rule{
 	{"cmd", []string{"*"}, "cmd joins the parts"},
 	{"e2e", []string{"*"}, "e2e drives the whole program"},
 	{"internal/scenario", []string{".", "timeline", "shadow", "drift"}, "the test language runs the pure stages"},
+	{"internal/histories", []string{".", "timeline"}, "tests read histories as the program does"},
 	{"internal", []string{"."}, "what is internal serves everybody"},
 	{"shadow", []string{".", "shadow"}, "the model families live below the stage"},
 	{"store", []string{".", "store/storetest"}, "a store knows the nouns and its driver"},

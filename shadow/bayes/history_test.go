@@ -1,51 +1,23 @@
 package bayes_test
 
 import (
-	"compress/gzip"
-	"errors"
-	"io"
 	"math"
-	"os"
-	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/histories"
 	"github.com/penumbra-iac/penumbra/shadow"
 	"github.com/penumbra-iac/penumbra/shadow/bayes"
-	"github.com/penumbra-iac/penumbra/timeline"
 )
 
-// history reads one of the public histories in the folder that PENUMBRA_DATA
-// names, in the order of time.
+// history reads one of the public histories.
 func history(t testing.TB, name string) []penumbra.Observation {
 	t.Helper()
-	folder := os.Getenv("PENUMBRA_DATA")
-	if folder == "" {
-		t.Skip("PENUMBRA_DATA does not name the folder of the histories")
-	}
-	f, err := os.Open(filepath.Join(folder, name+".timeline.jsonl.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var out []penumbra.Observation
-	for d := timeline.NewDecoder(z, name); ; {
-		o, err := d.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, o)
+	for _, o := range histories.Read(t, name) {
+		out = append(out, *o)
 	}
-	slices.SortStableFunc(out, func(a, b penumbra.Observation) int { return a.Time.Compare(b.Time) })
 	return out
 }
 

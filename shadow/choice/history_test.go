@@ -1,19 +1,16 @@
 package choice
 
 import (
-	"bufio"
-	"compress/gzip"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/histories"
 	"github.com/penumbra-iac/penumbra/shadow"
 	"github.com/penumbra-iac/penumbra/shadow/backtest"
 )
@@ -99,52 +96,8 @@ func (b *beside) ChooseSet(r *penumbra.Resource, path string, at time.Time, conf
 	return b.values.ChooseSet(r, path, at, confidence)
 }
 
-// history reads one of the public histories in the folder that PENUMBRA_DATA
-// names.
-func history(t testing.TB, name string) []*penumbra.Observation {
-	t.Helper()
-	folder := os.Getenv("PENUMBRA_DATA")
-	if folder == "" {
-		t.Skip("PENUMBRA_DATA does not name the folder of the histories")
-	}
-	f, err := os.Open(filepath.Join(folder, name+".timeline.jsonl.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []*penumbra.Observation
-	lines := bufio.NewScanner(z)
-	lines.Buffer(nil, 16<<20)
-	for lines.Scan() {
-		var x struct {
-			Time                           time.Time
-			Resource, Type, Source, Action string
-			Actor                          string
-			ActorKind                      penumbra.ActorKind `json:"actor_kind"`
-			Settings                       map[string]penumbra.Value
-		}
-		if err := json.Unmarshal(lines.Bytes(), &x); err != nil {
-			t.Fatal(err)
-		}
-		settings := make([]penumbra.Setting, 0, len(x.Settings))
-		for path, v := range x.Settings {
-			settings = append(settings, penumbra.Setting{Path: path, Value: v})
-		}
-		out = append(out, &penumbra.Observation{
-			Kind: penumbra.EventKind, Time: x.Time, Resource: penumbra.Address(x.Resource), Type: x.Type, Source: x.Source,
-			Action: x.Action, Actor: x.Actor, ActorKind: x.ActorKind, Settings: penumbra.NewSettings(settings...),
-		})
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	slices.SortStableFunc(out, func(a, b *penumbra.Observation) int { return a.Time.Compare(b.Time) })
-	return out
-}
+// history reads one of the public histories.
+func history(t testing.TB, name string) []*penumbra.Observation { return histories.Read(t, name) }
 
 // TestHistories chooses values on public histories, asked commit by commit from
 // a fifth of the time on, or, with PENUMBRA_WARMUP=0.5, from half of it on. With

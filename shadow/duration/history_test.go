@@ -1,58 +1,18 @@
 package duration_test
 
 import (
-	"compress/gzip"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/histories"
 	"github.com/penumbra-iac/penumbra/shadow"
 	"github.com/penumbra-iac/penumbra/shadow/duration"
 )
 
-// history reads one of the public histories in the folder that PENUMBRA_DATA
-// names.
-func history(t *testing.T, name string) []*penumbra.Observation {
-	t.Helper()
-	folder := os.Getenv("PENUMBRA_DATA")
-	if folder == "" {
-		t.Skip("PENUMBRA_DATA does not name the folder of the histories")
-	}
-	f, err := os.Open(filepath.Join(folder, name+".timeline.jsonl.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []*penumbra.Observation
-	for d := json.NewDecoder(z); d.More(); {
-		var x struct {
-			Time                           time.Time
-			Resource, Type, Source, Action string
-			Settings                       map[string]penumbra.Value
-		}
-		if err := d.Decode(&x); err != nil {
-			t.Fatal(err)
-		}
-		settings := make([]penumbra.Setting, 0, len(x.Settings))
-		for path, v := range x.Settings {
-			settings = append(settings, penumbra.Setting{Path: path, Value: v})
-		}
-		out = append(out, &penumbra.Observation{
-			Kind: penumbra.EventKind, Time: x.Time, Resource: penumbra.Address(x.Resource), Type: x.Type, Source: x.Source,
-			Action: x.Action, Settings: penumbra.NewSettings(settings...),
-		})
-	}
-	slices.SortStableFunc(out, func(a, b *penumbra.Observation) int { return a.Time.Compare(b.Time) })
-	return out
-}
+// history reads one of the public histories.
+func history(t testing.TB, name string) []*penumbra.Observation { return histories.Read(t, name) }
 
 // settingOf names a setting of a resource.
 type settingOf struct {

@@ -1,50 +1,26 @@
 package explain_test
 
 import (
-	"compress/gzip"
-	"errors"
-	"io"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/histories"
 	"github.com/penumbra-iac/penumbra/shadow"
 	"github.com/penumbra-iac/penumbra/shadow/explain"
-	"github.com/penumbra-iac/penumbra/timeline"
 )
 
-// public reads one of the public histories in the folder that PENUMBRA_DATA names.
+// public reads one of the public histories.
 func public(t *testing.T, name string) history {
 	t.Helper()
-	folder := os.Getenv("PENUMBRA_DATA")
-	if folder == "" {
-		t.Skip("PENUMBRA_DATA does not name the folder of the histories")
-	}
-	f, err := os.Open(filepath.Join(folder, name+".timeline.jsonl.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var h history
-	for d := timeline.NewDecoder(z, name); ; {
-		o, err := d.Next()
-		if errors.Is(err, io.EOF) {
-			return h
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		h = append(h, o)
+	for _, o := range histories.Read(t, name) {
+		h = append(h, *o)
 	}
+	return h
 }
 
 // candidate is a setting to explain, with the resource as its history has it.
