@@ -211,7 +211,7 @@ func (f *backtestFlags) read() ([]backtest.Entrant, error) {
 		}
 		out = append(out, backtest.Entrant{Name: name, Model: m})
 	}
-	return out, nil
+	return append(out, backtest.Entrant{Name: "logistic", Model: backtest.NewPeer(), Baseline: true}), nil
 }
 
 // parseSpan reads a duration that may be in days.

@@ -19,19 +19,25 @@ type Choice struct {
 
 // choose picks the best model and says why.
 func (r *Report) choose(p *replay) {
-	if len(r.Change) == 0 || len(p.entrants) == 0 {
+	var models []Entrant
+	for _, e := range p.entrants {
+		if !e.Baseline {
+			models = append(models, e)
+		}
+	}
+	if len(r.Change) == 0 || len(models) == 0 {
 		r.Choice.Sentence = "There is nothing to choose by: no question was asked."
 		return
 	}
 	c := &r.Change[len(r.Change)-1]
 	if c.Left == 0 {
-		r.Choice = Choice{Model: p.entrants[0].Name, Sentence: fmt.Sprintf(
-			"No setting left within %s of any cut, so nothing tells the models apart; %s is the simplest.", c.Horizon, p.entrants[0].Name)}
+		r.Choice = Choice{Model: models[0].Name, Sentence: fmt.Sprintf(
+			"No setting left within %s of any cut, so nothing tells the models apart; %s is the simplest.", c.Horizon, models[0].Name)}
 		return
 	}
-	best := p.entrants[0].Name
+	best := models[0].Name
 	reason := ""
-	for _, e := range p.entrants[1:] {
+	for _, e := range models[1:] {
 		better, why := c.Better(e.Name, best)
 		if better {
 			best = e.Name

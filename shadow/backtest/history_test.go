@@ -30,7 +30,7 @@ func TestHistories(t *testing.T) {
 			entrants := []backtest.Entrant{{Name: "pooled", Model: shadow.NewPooled(shadow.Options{})}}
 			seeds := uint64(1)
 			if !values {
-				entrants = append(entrants, backtest.Entrant{Name: "logistic", Model: backtest.NewPeer()})
+				entrants = append(entrants, backtest.Entrant{Name: "logistic", Model: backtest.NewPeer(), Baseline: true})
 				seeds = uint64(number(t, "PENUMBRA_SEEDS", 3))
 			}
 			for seed := range seeds {

@@ -76,7 +76,7 @@ func newFollowed(entrants []Entrant) []*followed {
 		out = append(out, newNaiveFollowed(naiveRule(rule)))
 	}
 	for _, e := range entrants {
-		if s, ok := e.Model.(shadow.Successor); ok {
+		if s, ok := e.Model.(shadow.Successor); ok && !e.Baseline {
 			out = append(out, &followed{name: e.Name, successor: s})
 		}
 	}

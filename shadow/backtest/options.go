@@ -16,6 +16,9 @@ import (
 type Entrant struct {
 	Name  string
 	Model Model
+	// Baseline marks one that is there to be beaten, such as [Peer]: it is judged
+	// by when settings change, and never chosen.
+	Baseline bool
 }
 
 // Model is the part of a [shadow.Model] that is judged.

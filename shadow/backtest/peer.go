@@ -13,8 +13,8 @@ import (
 // the rate of its class over a year and a month, and the pooled model's log odds
 // ([shadow.Look.Peer]), one regression for each horizon. It learns as it
 // goes, every day from resources drawn in turn, each example when its horizon
-// is over; nothing that it has learnt is forgotten. It is no model to serve
-// with: its prediction sets are the pooled model's.
+// is over; nothing that it has learnt is forgotten. It is a baseline and no
+// model to serve with: its prediction sets are the pooled model's.
 type Peer struct {
 	*shadow.Pooled
 	rows    [len(penumbra.Horizons)]*logistic.Regression

@@ -259,7 +259,7 @@ func (r *Report) alert(p *replay, q *questions) {
 func (r *Report) fill(p *replay) {
 	if !p.options.NoValues {
 		for i, e := range p.entrants {
-			if p.sets.all[i][0].n > 0 {
+			if p.sets.all[i][0].n > 0 && !e.Baseline {
 				r.Sets = append(r.Sets, Sets{Name: e.Name, All: p.sets.all[i].coverage(), Changed: p.sets.changed[i].coverage()})
 			}
 		}

@@ -165,6 +165,9 @@ func (k *setKeeper) cut(w *world, at time.Time) {
 }
 
 func (k *setKeeper) expect(r *resource, entrant int) {
+	if k.entrants[entrant].Baseline {
+		return
+	}
 	for i, confidence := range Confidences {
 		j := 0
 		for _, x := range k.entrants[entrant].Model.Expect(&r.noun, k.until, confidence) {

@@ -37,7 +37,7 @@ func newChosen(entrants []Entrant) []*chosen {
 	fleet.guess = func(_ *resource, s *setting) penumbra.Value { return fleet.latest[s.class] }
 	out := []*chosen{fleet, {name: "its value before", guess: func(_ *resource, s *setting) penumbra.Value { return s.earlier }}}
 	for _, e := range entrants {
-		if c, ok := e.Model.(shadow.Chooser); ok {
+		if c, ok := e.Model.(shadow.Chooser); ok && !e.Baseline {
 			out = append(out, &chosen{name: e.Name, chooser: c})
 		}
 	}
