@@ -212,6 +212,9 @@ type trained struct {
 	Sentence string                 `json:"sentence"`
 	Report   *backtest.Report       `json:"report,omitempty"` // of the latest window
 	models   []candidate
+	// firstDay reports that there is no past but that of the repository, from which
+	// the candidates start and on which the families were compared.
+	firstDay bool
 }
 
 // train makes candidates, holds them against the model that serves, and keeps
@@ -249,7 +252,13 @@ func (a *app) train(ctx context.Context, s api.Modeller, f *trainFlags, files []
 	if own != nil {
 		names = append(names, "the store")
 	}
-	if err := a.compare(ctx, f, &st, t, own); err != nil {
+	past := own
+	if len(own) == 0 && len(f.git) > 0 {
+		// On the first day the repository's past is the estate's own: the families are
+		// held against each other on it, as if none had seen it.
+		past, t.firstDay = others, true
+	}
+	if err := a.compare(ctx, f, &st, t, past); err != nil {
 		return nil, err
 	}
 	return t, a.keepVersion(ctx, s, f, &st, t, names, len(others)+len(own))
@@ -321,7 +330,11 @@ func (a *app) compare(ctx context.Context, f *trainFlags, st *penumbra.ModelStat
 	t.models = models[1:]
 	entrants := make([]backtest.Entrant, len(models))
 	for i, x := range models {
-		m, err := newFamily(x.family, x.body)
+		from := x.body
+		if t.firstDay {
+			from = nil // it has seen what is asked
+		}
+		m, err := newFamily(x.family, from)
 		if err != nil {
 			return err
 		}
@@ -371,6 +384,9 @@ func (t *trained) best() (x *candidate, better bool, why string) {
 	if len(t.models) == 0 {
 		return nil, false, "The model that serves is the only one there is: it has learnt your past as it went. Name another history, a family or a seed to train a candidate."
 	}
+	if t.firstDay && (t.Report == nil || len(t.Report.Change) == 0) {
+		return &t.models[0], true, fmt.Sprintf("The repository's past is too short to choose by, so %s, the simplest, starts from it.", t.models[0].family)
+	}
 	if t.Report == nil || len(t.Report.Change) == 0 {
 		for i := range t.models {
 			if t.models[i].body != nil {
@@ -380,6 +396,9 @@ func (t *trained) best() (x *candidate, better bool, why string) {
 		return nil, false, t.Sentence
 	}
 	c := &t.Report.Change[len(t.Report.Change)-1]
+	if t.firstDay {
+		return t.first(c)
+	}
 	if c.Left < leastLeft {
 		return nil, false, fmt.Sprintf("Only %d settings left in the latest window, too few to choose by (%d are needed): the model that serves stays, which without a version is %s, the simplest.", c.Left, leastLeft, engine.FirstFamily)
 	}
@@ -390,6 +409,23 @@ func (t *trained) best() (x *candidate, better bool, why string) {
 	}
 	better, why = c.Better(x.name, serves)
 	return x, better, strings.TrimSpace(why)
+}
+
+// first returns the family that won on the repository's past, started from it:
+// there is nothing else to know of the estate, so it is better than nothing. With
+// too little to choose by, that is the simplest.
+func (t *trained) first(c *backtest.Change) (x *candidate, better bool, why string) {
+	if c.Left < leastLeft {
+		return &t.models[0], true, fmt.Sprintf("Only %d settings left in the latest window of the repository's past, too few to choose by (%d are needed), so %s, the simplest, starts from it.", c.Left, leastLeft, t.models[0].family)
+	}
+	x = &t.models[0]
+	for i := range t.models[1:] {
+		if ahead, _ := c.Better(t.models[i+1].name, x.name); ahead {
+			x = &t.models[i+1]
+		}
+	}
+	return x, true, fmt.Sprintf("On the latest window of the repository's past %s is the model to use (log loss %.5f, PR-AUC %.3f within %s), so it starts from that past.",
+		x.family, *c.Score(x.name).LogLoss, c.Score(x.name).PR, c.Horizon)
 }
 
 // keepVersion keeps the best candidate as a version, and promotes it if the
@@ -417,7 +453,11 @@ func (a *app) keepVersion(ctx context.Context, s api.Modeller, f *trainFlags, st
 	if !better || f.keep || st.Configured != engine.AutoModel {
 		return nil
 	}
-	v, err = s.Promote(ctx, v.Number, a.personOr(f.by), "")
+	reason := ""
+	if t.firstDay {
+		reason = why // there may be no score that is better than anything
+	}
+	v, err = s.Promote(ctx, v.Number, a.personOr(f.by), reason)
 	t.Promoted = err == nil
 	return err
 }
