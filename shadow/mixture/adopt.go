@@ -23,7 +23,6 @@ type networks struct {
 
 	candidate *rnn.Network // on trial, nil if there is none
 	days      []trialDay   // of its trial so far
-	tapes     []*rnn.Tape  // that became known today
 	trials    []trial      // the last that ended, oldest first
 
 	previous  *rnn.Network // that served before the last adoption, nil if none did
@@ -88,7 +87,7 @@ func verdict(began int64, days []trialDay) (over, won bool) {
 // learner, and returns of how many.
 func (m *Model) learnNetwork(c *cohort) int {
 	n := &m.networks
-	before := len(n.tapes)
+	var fresh []*rnn.Tape
 	left := 0
 	for _, x := range c.examples {
 		if x.tape == nil {
@@ -100,11 +99,10 @@ func (m *Model) learnNetwork(c *cohort) int {
 			left++
 		}
 		if x.tape.Answer(0, out) == nil {
-			n.tapes = append(n.tapes, x.tape)
+			fresh = append(fresh, x.tape)
 		}
 		x.tape = nil
 	}
-	fresh := n.tapes[before:]
 	n.try(c.at+seconds[last], fresh, left)
 	kept := 0
 	for _, t := range fresh {
@@ -112,8 +110,6 @@ func (m *Model) learnNetwork(c *cohort) int {
 			kept++
 		}
 	}
-	clear(n.tapes)
-	n.tapes = n.tapes[:0]
 	return kept
 }
 

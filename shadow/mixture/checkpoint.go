@@ -108,15 +108,7 @@ func must[T any](mode T, err error) T {
 // WriteTo writes the whole state, see format.md. The same state gives the same
 // bytes.
 func (m *Model) WriteTo(w io.Writer) (int64, error) {
-	payload := map[string]stored{}
-	for _, s := range sections {
-		data, err := s.part(m).MarshalBinary()
-		if err != nil {
-			return 0, fmt.Errorf("write the %s of a checkpoint: %w", s.name, err)
-		}
-		payload[s.name] = stored{Required: s.required, Data: data}
-	}
-	return seal(w, checkpointMagic, checkpointVersion, payload)
+	return m.write(w, checkpointMagic, checkpointVersion, sections)
 }
 
 // ReadFrom replaces the state, options included, by what WriteTo wrote: the
@@ -140,7 +132,16 @@ func (m *Model) ReadFrom(r io.Reader) (int64, error) {
 	return n, nil
 }
 
-func seal(w io.Writer, magic string, version uint32, payload map[string]stored) (int64, error) {
+// write writes sections of the model in an envelope.
+func (m *Model) write(w io.Writer, magic string, version uint32, of []section) (int64, error) {
+	payload := map[string]stored{}
+	for _, s := range of {
+		data, err := s.part(m).MarshalBinary()
+		if err != nil {
+			return 0, fmt.Errorf("write checkpoint: %s: %w", s.name, err)
+		}
+		payload[s.name] = stored{Required: s.required, Data: data}
+	}
 	data, err := encMode.Marshal(payload)
 	if err != nil {
 		return 0, fmt.Errorf("write checkpoint: %w", err)
@@ -186,15 +187,7 @@ func (m *Model) read(data []byte, magic string, version uint32, known []section)
 // estate too: weights, and nothing that names a resource, a type, a path, an
 // actor or a value. See format.md.
 func (m *Model) WriteKnowledge(w io.Writer) (int64, error) {
-	payload := map[string]stored{}
-	for _, s := range portable {
-		data, err := s.part(m).MarshalBinary()
-		if err != nil {
-			return 0, fmt.Errorf("write the %s of what was learnt: %w", s.name, err)
-		}
-		payload[s.name] = stored{Required: s.required, Data: data}
-	}
-	return seal(w, knowledgeMagic, knowledgeVersion, payload)
+	return m.write(w, knowledgeMagic, knowledgeVersion, portable)
 }
 
 // portable are the sections of what is taken to another estate.

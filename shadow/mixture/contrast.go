@@ -90,7 +90,7 @@ func (m *Model) center(l *shadow.Look, a *answer) {
 	}
 	c.take(&l.Features)
 	for k := range c.odds {
-		ratio := float32(math.Exp(m.ratio(k, &a.contrast)))
+		ratio := float32(math.Exp(a.ratio[k]))
 		if c.looks <= 1 {
 			c.odds[k] = ratio
 		}
@@ -106,11 +106,11 @@ func (m *Model) ratio(k int, x *contrast) float64 {
 	return max(-mostRatio, min(mostRatio, m.contrasts[k].LogOdds(0, x[:])))
 }
 
-// based returns the pool's log odds less what the contrasts move the class by as
-// a whole: what a contrast is added to.
-func (c *center) based(k int, z float64) float64 {
+// shift returns what the contrasts move the class by as a whole, on the scale of
+// log odds.
+func (c *center) shift(k int) float64 {
 	if c == nil || !(c.odds[k] > 0) {
-		return z
+		return 0
 	}
-	return z - math.Log(float64(c.odds[k]))
+	return math.Log(float64(c.odds[k]))
 }

@@ -68,8 +68,8 @@ func (p questionsPart) MarshalBinary() ([]byte, error) {
 func (x *example) form(open bool) (exampleForm, error) {
 	f := exampleForm{
 		Resource: x.key.resource, Path: x.key.path, Open: open, Kind: x.kind, Weight: x.weight, Interval: x.interval,
-		Features: floats(x.features[:]), Recent: floats(x.recent[:]), Survival: x.survival, Offset: floats(x.offset[:]),
-		Said: map[string]float32{}, Pooled: x.pooled, Contrast: floats(x.contrast[:]), Base: floats(x.base[:]), Word: floats(x.word[:]),
+		Features: packed(x.features[:]), Recent: packed(x.recent[:]), Survival: x.survival, Offset: packed(x.offset[:]),
+		Said: map[string]float32{}, Pooled: x.pooled, Contrast: packed(x.contrast[:]), Base: packed(x.base[:]), Word: packed(x.word[:]),
 	}
 	for i, z := range x.said {
 		f.Said[Experts[i]] = z

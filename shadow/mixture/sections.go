@@ -87,13 +87,13 @@ func (l *learnt) learners() map[string][]part {
 
 func (p expertsPart) MarshalBinary() ([]byte, error) {
 	f := expertsForm{
-		Numbers: numbers(), Weights: p.l.estate.named(), Learnt: map[string][][]byte{},
-		Trust: p.l.trust, Word: p.l.word.named(), Examples: p.l.examples,
+		Numbers: numbers(), Weights: named(p.l.estate[:], Experts[:]), Learnt: map[string][][]byte{},
+		Trust: p.l.trust, Word: named(p.l.word[:], candidateNames[:]), Examples: p.l.examples,
 	}
 	if p.types {
 		f.Types = map[string]map[string]float64{}
 		for kind, w := range p.l.types {
-			f.Types[kind] = w.named()
+			f.Types[kind] = named(w[:], Experts[:])
 		}
 	}
 	for name, parts := range p.l.learners() {
@@ -138,8 +138,8 @@ func (p expertsPart) UnmarshalBinary(data []byte) error {
 	if p.l.estate, err = weightsFrom(f.Weights); err != nil || !p.types {
 		return err
 	}
-	for kind, named := range f.Types {
-		w, err := weightsFrom(named)
+	for kind, by := range f.Types {
+		w, err := weightsFrom(by)
 		if err != nil {
 			return err
 		}
@@ -157,15 +157,6 @@ var candidateNames = func() (out [candidates]string) {
 	out[joined], out[contrasted], out[estateRate] = "pool", "pool with contrasts", "rate of the estate"
 	return out
 }()
-
-// named returns the beliefs by the names of the candidates.
-func (w *lastWord) named() map[string]float64 {
-	out := make(map[string]float64, candidates)
-	for i, x := range w {
-		out[candidateNames[i]] = x
-	}
-	return out
-}
 
 // wordFrom returns the beliefs in the candidates that there are; all begin anew
 // if one is missing.
@@ -204,7 +195,7 @@ func (p centersPart) MarshalBinary() ([]byte, error) {
 	out := make([]centerForm, 0, len(p.m.centers))
 	for _, class := range slices.Sorted(maps.Keys(p.m.centers)) {
 		c := p.m.centers[class]
-		out = append(out, centerForm{Class: class, Looks: c.looks, Mean: floats(c.mean[:]), Odds: floats(c.odds[:])})
+		out = append(out, centerForm{Class: class, Looks: c.looks, Mean: packed(c.mean[:]), Odds: packed(c.odds[:])})
 	}
 	return encMode.Marshal(out)
 }
@@ -227,11 +218,11 @@ func (p centersPart) UnmarshalBinary(data []byte) error {
 	return nil
 }
 
-// named returns the weights by the names of the experts.
-func (w *weights) named() map[string]float64 {
-	out := make(map[string]float64, experts)
+// named returns weights by the names of what they are of.
+func named(w []float64, names []string) map[string]float64 {
+	out := make(map[string]float64, len(w))
 	for i, x := range w {
-		out[Experts[i]] = x
+		out[names[i]] = x
 	}
 	return out
 }
@@ -400,9 +391,9 @@ func (p memoriesPart) MarshalBinary() ([]byte, error) {
 	out := make([]memoryForm, 0, len(p.m.memories))
 	for _, number := range slices.Sorted(maps.Keys(p.m.memories)) {
 		b := p.m.memories[number]
-		f := memoryForm{Number: number, State: floats(b.state()), Before: floats(b.before()), Last: b.last}
+		f := memoryForm{Number: number, State: packed(b.state()), Before: packed(b.before()), Last: b.last}
 		for _, s := range b.steps() {
-			f.Steps = append(f.Steps, stepForm{Dense: floats(s.Dense), Tokens: tokens(s.Tokens)})
+			f.Steps = append(f.Steps, stepForm{Dense: packed(s.Dense), Tokens: packed(s.Tokens)})
 		}
 		for _, x := range b.bands {
 			f.Bands = append(f.Bands, bandForm{Name: x.name, Mean: x.mean, Power: x.power, N: x.n})
@@ -441,7 +432,7 @@ func (f *memoryForm) memory(hidden int) (*memory, error) {
 		if err := unpack(step.Dense, s.Dense); err != nil {
 			return nil, err
 		}
-		if err := unpackTokens(step.Tokens, s.Tokens); err != nil {
+		if err := unpack(step.Tokens, s.Tokens); err != nil {
 			return nil, err
 		}
 		b.kept[b.n] = step
@@ -458,38 +449,24 @@ func (f *memoryForm) memory(hidden int) (*memory, error) {
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-// floats returns numbers as bytes, little-endian.
-func floats(x []float32) []byte {
+// packed returns numbers or hashes as bytes, little-endian.
+func packed[T float32 | uint32](x []T) []byte {
 	data, _ := binary.Append(nil, binary.LittleEndian, x) // never fails for a slice of numbers
 	return data
 }
 
-// tokens returns hashes as bytes, little-endian.
-func tokens(x []uint32) []byte {
-	data, _ := binary.Append(nil, binary.LittleEndian, x) // never fails for a slice of numbers
-	return data
-}
-
-// unpack fills to with the numbers of which there have to be as many.
-func unpack(to []float32, data []byte) error {
+// unpack fills to with the numbers or hashes of which there have to be as many.
+func unpack[T float32 | uint32](to []T, data []byte) error {
 	if len(data) != 4*len(to) {
 		return fmt.Errorf("%d bytes do not hold %d numbers", len(data), len(to))
 	}
-	for i := range to {
-		to[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
-		if !finite(float64(to[i])) {
-			return fmt.Errorf("a number is %v", to[i])
+	if _, err := binary.Decode(data, binary.LittleEndian, to); err != nil {
+		return err
+	}
+	for _, x := range to {
+		if !finite(float64(x)) {
+			return fmt.Errorf("a number is %v", x)
 		}
-	}
-	return nil
-}
-
-func unpackTokens(to []uint32, data []byte) error {
-	if len(data) != 4*len(to) {
-		return fmt.Errorf("%d bytes do not hold %d hashes", len(data), len(to))
-	}
-	for i := range to {
-		to[i] = binary.LittleEndian.Uint32(data[4*i:])
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ type answer struct {
 	level    [horizons]float64 // the pool, recalibrated, before the contrasts
 	base     [horizons]float64 // the same less what they move the class by
 	contrast contrast
+	ratio    [horizons]float64 // logarithm of the odds ratio that the contrast gives
 	word     [horizons][candidates]float64
 }
 

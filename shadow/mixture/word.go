@@ -15,10 +15,9 @@ const (
 )
 
 // lastWord is how much each candidate is believed. What the model says is their
-// mean in probability, weighted: the mixture of experts that forecasts by
-// Bayes' rule, with fixed share (Herbster and Warmuth 1998), which has a loss of
-// at most that of the best candidate and the logarithm of its first weight. So
-// where nothing is known, it says how often settings change and no more.
+// mean in probability, weighted by Bayes' rule with fixed share (Herbster and
+// Warmuth 1998), but for the bound on what one day may say ([wordADay]), with
+// which the rule's own bound on the loss does not hold.
 type lastWord [candidates]float64
 
 // firstWord is where beliefs begin, and what they go back to: the pools are
@@ -32,22 +31,21 @@ func firstWord() lastWord {
 	return w
 }
 
-// join returns the log odds of the candidates' mean probability, without those
-// left out.
-func (w *lastWord) join(z *[candidates]float64, without ...int) float64 {
+// join returns the log odds of the candidates' mean probability, without the one
+// left out; nobody is none.
+func (w *lastWord) join(z *[candidates]float64, without int) float64 {
 	var sum, all float64
-next:
 	for i, x := range z {
-		for _, left := range without {
-			if i == left {
-				continue next
-			}
+		if i == without {
+			continue
 		}
 		sum += w[i] * probability(x)
 		all += w[i]
 	}
 	return logOdds(sum / all)
 }
+
+const nobody = -1
 
 // wordADay is [mostADay] for the last word, and wordBack the share of the beliefs
 // that goes home each day. Calm years say little about the next sweep: no
@@ -97,14 +95,16 @@ func (v *view) speak(m *Model, l *shadow.Look, a *answer) {
 			z[e] = a.each[e][k]
 		}
 		z[joined] = a.level[k]
-		a.base[k] = c.based(k, a.level[k])
-		z[contrasted] = a.base[k] + m.ratio(k, &a.contrast)
+		shift := c.shift(k)
+		a.ratio[k] = m.ratio(k, &a.contrast)
+		a.base[k] = a.level[k] - shift
+		z[contrasted] = a.base[k] + a.ratio[k]
 		z[estateRate] = l.Estate[k]
-		a.pool[k] = m.word.join(z)
+		a.pool[k] = m.word.join(z, nobody)
 		// The same without the network, in the pool and beside it.
 		y := *z
 		y[joined] = a.without[k]
-		y[contrasted] = c.based(k, a.without[k]) + m.ratio(k, &a.contrast)
+		y[contrasted] = a.without[k] - shift + a.ratio[k]
 		a.without[k] = m.word.join(&y, network)
 	}
 }
