@@ -249,9 +249,9 @@ func (e *Engine) save(ctx context.Context) error {
 		return err
 	}
 	var buf bytes.Buffer
-	e.mu.RLock()
+	e.mu.Lock() // writing may first learn what was put off
 	_, err = saver.WriteTo(&buf)
-	e.mu.RUnlock()
+	e.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("save the shadow: %w", err)
 	}

@@ -267,6 +267,13 @@ func (q *question) expectUndeclared(e *penumbra.Expectation, c *class, s *settin
 	values := make([]penumbra.Candidate, 1, maxTallies+maxEarlier)
 	values[0] = penumbra.Candidate{Value: current, Probability: 1 - moved}
 	values, rest := q.p.next(values, c, s.history, current, moved, at)
+	q.conclude(e, s, values, rest, current, moved)
+}
+
+// conclude makes the set of an undeclared setting from what it may be and how
+// likely that is something new: nothing of an open excursion stays in it.
+func (q *question) conclude(e *penumbra.Expectation, s *setting, values []penumbra.Candidate, rest float64, current penumbra.Value, moved float64) {
+	x := s.away()
 	if x != nil {
 		values = slices.DeleteFunc(values, func(v penumbra.Candidate) bool { return x.visited(v.Value) })
 	}
@@ -281,7 +288,7 @@ func (q *question) expectUndeclared(e *penumbra.Expectation, c *class, s *settin
 		return
 	}
 	e.Novel = e.Novel || q.settling
-	e.Interval = c.steps.interval(current, moved, q.confidence)
+	e.Interval = s.class.steps.interval(current, moved, q.confidence)
 }
 
 // moved returns the probability that the setting changed between two times.
@@ -300,8 +307,7 @@ func (q *question) moved(c *class, s *setting, at, since int64) float64 {
 
 // compose sets what the composer makes of the present value and of the next.
 func (q *question) compose(e *penumbra.Expectation, s *setting, current penumbra.Value, moved float64) {
-	x := s.away()
-	if x == nil && !q.settling && moved < 0.5 && (s.history == nil || len(s.history.accepted) == 0) {
+	if s.away() == nil && !q.settling && moved < 0.5 && (s.history == nil || len(s.history.accepted) == 0) {
 		// Mostly it stays, and nobody has to know where it would go.
 		stays := q.single(current, 1-moved)
 		rest := q.by.Calibrate(s.path, current, stays, moved)
@@ -320,21 +326,7 @@ func (q *question) compose(e *penumbra.Expectation, s *setting, current penumbra
 	}
 	sortCandidates(values)
 	rest := q.by.Calibrate(s.path, current, values, moved*unknown)
-	if x != nil {
-		values = slices.DeleteFunc(values, func(v penumbra.Candidate) bool { return x.visited(v.Value) })
-	}
-	sortCandidates(values)
-	e.NovelProbability = rest
-	e.Values, e.Novel = cut(values, rest, q.confidence)
-	if s.history != nil {
-		addAccepted(e, s.history.accepted, current)
-	}
-	if x != nil {
-		e.Novel = false
-		return
-	}
-	e.Novel = e.Novel || q.settling
-	e.Interval = s.class.steps.interval(current, moved, q.confidence)
+	q.conclude(e, s, values, rest, current, moved)
 }
 
 func (x *excursion) visited(v penumbra.Value) bool {

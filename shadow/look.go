@@ -269,11 +269,16 @@ func (p *Pooled) Visit(r *penumbra.Resource, at time.Time, visit func(*Look)) {
 // the draw, within [0, 1), falls on. It reports whether there is one: numbers
 // of resources that ended have none.
 func (p *Pooled) Survey(draw float64, at time.Time, visit func(*Look)) bool {
-	i := int(draw * float64(len(p.numbered)))
-	if i < 0 || i >= len(p.numbered) || p.numbered[i] == nil {
+	return draw >= 0 && draw < 1 && p.SurveyNumber(uint32(draw*float64(len(p.numbered)))+1, at, visit)
+}
+
+// SurveyNumber is [Pooled.Survey] for the resource of a number, from 1 to
+// [Pooled.Numbers].
+func (p *Pooled) SurveyNumber(number uint32, at time.Time, visit func(*Look)) bool {
+	if number == 0 || int(number) > len(p.numbered) || p.numbered[number-1] == nil {
 		return false
 	}
-	r := p.numbered[i]
+	r := p.numbered[number-1]
 	v := view{p: p, r: r, at: at.Unix(), q: question{p: p, r: r, at: at.Unix()}}
 	v.shared(r.address, at)
 	l := Look{Resource: r.address, Type: r.kind, Number: r.number}

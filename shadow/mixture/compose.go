@@ -99,8 +99,7 @@ func (m *Model) Expect(r *penumbra.Resource, at time.Time, confidence float64) [
 func (m *Model) lookBack(address penumbra.Address) {
 	m.view.looks = m.view.looks[:0]
 	if number := m.counts.Number(address); number != 0 && !m.now.IsZero() {
-		draw := (float64(number) - 0.5) / float64(m.counts.Numbers()) // that falls on the number
-		m.counts.Survey(draw, m.now, func(l *shadow.Look) { m.view.looks = append(m.view.looks, *l) })
+		m.counts.SurveyNumber(number, m.now, func(l *shadow.Look) { m.view.looks = append(m.view.looks, *l) })
 	}
 	m.view.ask(m)
 }
