@@ -5,10 +5,9 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/daily"
 	"github.com/penumbra-iac/penumbra/shadow"
 )
-
-const daySeconds = 86400
 
 // Half-lives of what is counted of departures, in days.
 const (
@@ -25,7 +24,7 @@ type decayed struct {
 }
 
 func (d *decayed) as(at int64, life float64) float64 {
-	return d.Sum * math.Exp2(-float64(max(0, at-d.At))/daySeconds/life)
+	return d.Sum * math.Exp2(-float64(max(0, at-d.At))/daily.Seconds/life)
 }
 
 func (d *decayed) add(at int64, life float64) { d.Sum, d.At = d.as(at, life)+1, max(at, d.At) }

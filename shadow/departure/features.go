@@ -3,6 +3,7 @@ package departure
 import (
 	"math"
 
+	"github.com/penumbra-iac/penumbra/internal/daily"
 	"github.com/penumbra-iac/penumbra/shadow"
 )
 
@@ -40,9 +41,9 @@ func (c *class) features(out *[numFeatures]float32, x *shadow.AtRisk, at int64, 
 	out[featureOwn] = float32(math.Log1p(float64(len(x.Left))))
 	own := 0.0
 	if n := len(x.Left); n > 0 {
-		out[featureOwnLately] = float32(math.Exp2(-float64(max(0, at-x.Left[n-1])) / daySeconds / ownLife))
+		out[featureOwnLately] = float32(math.Exp2(-float64(max(0, at-x.Left[n-1])) / daily.Seconds / ownLife))
 		for _, t := range x.Left {
-			own += math.Exp2(-float64(max(0, at-t)) / daySeconds / yearLife)
+			own += math.Exp2(-float64(max(0, at-t)) / daily.Seconds / yearLife)
 		}
 	}
 	if f := c.families[shadow.Family(x.Resource)]; f != nil {

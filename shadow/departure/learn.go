@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/penumbra-iac/penumbra/internal/daily"
 	"github.com/penumbra-iac/penumbra/shadow"
 	"github.com/penumbra-iac/penumbra/shadow/logistic"
 )
@@ -33,26 +34,17 @@ type cohort struct {
 	examples []*example
 }
 
-// mostDays bounds how many days are caught up with after a silence.
-const mostDays = 400
-
 // Advance takes a census and asks for each day that has begun until t. It is
 // called before what happened at t is folded into the counts.
 func (m *Model) Advance(t time.Time) {
-	today := t.Unix() / daySeconds
-	switch {
-	case m.day == 0:
-		m.day = today + 1
-	case today-m.day > mostDays:
-		m.day = today - mostDays
-	}
-	for ; m.day <= today; m.day++ {
+	var today int64
+	for m.day, today = daily.Begun(m.day, t); m.day <= today; m.day++ {
 		for _, c := range m.classes {
 			m.learnCases(c)
 		}
-		m.mature(m.day * daySeconds)
+		m.mature(m.day * daily.Seconds)
 		for _, c := range m.classes {
-			m.survey(c, time.Unix(m.day*daySeconds, 0).UTC())
+			m.survey(c, time.Unix(m.day*daily.Seconds, 0).UTC())
 		}
 	}
 }
@@ -61,12 +53,12 @@ func (m *Model) Advance(t time.Time) {
 // about once a week where there are few of them.
 func (m *Model) survey(c *class, at time.Time) {
 	share := min(1.0/7, float64(m.options.Questions)/float64(len(m.classes))/(c.members+1))
-	d := dice{seed: m.options.Seed, day: uint64(m.day)}
+	d := daily.Dice{Seed: m.options.Seed, Day: uint64(m.day)}
 	now := cohort{class: c, at: at.Unix()}
 	c.forget(now.at)
 	var drawn []shadow.AtRisk
 	c.census(m, at, func(x *shadow.AtRisk) {
-		if d.roll() < share {
+		if d.Roll() < share {
 			drawn = append(drawn, *x) // nothing is observed before it is used
 		}
 	})
@@ -87,11 +79,11 @@ const mostKept = 512
 
 // keep takes a question into the sample of all so far (Vitter, "Random sampling
 // with a reservoir", ACM TOMS 11 (1985), 37-57).
-func (c *class) keep(x *example, d *dice) {
+func (c *class) keep(x *example, d *daily.Dice) {
 	c.questions++
 	if len(c.kept) < mostKept {
 		c.kept = append(c.kept, x)
-	} else if i := int(d.roll() * float64(c.questions)); i < mostKept {
+	} else if i := int(d.Roll() * float64(c.questions)); i < mostKept {
 		c.kept[i] = x
 	}
 }
@@ -304,19 +296,4 @@ func stratum(z []float64, departed float64) float64 {
 		}
 	}
 	return level
-}
-
-// dice are pseudo-random numbers that depend on the seed and the day alone, so
-// that a model read back goes on as it would have: SplitMix64 (Steele, Lea and
-// Flood, OOPSLA 2014).
-type dice struct{ seed, day, n uint64 }
-
-func (d *dice) roll() float64 {
-	d.n++
-	x := d.seed*0x9e3779b97f4a7c15 ^ d.day*0xbf58476d1ce4e5b9 ^ d.n*0x94d049bb133111eb
-	for _, k := range [...]uint64{0xbf58476d1ce4e5b9, 0x94d049bb133111eb} {
-		x = (x ^ x>>30) * k
-	}
-	x ^= x >> 31
-	return float64(x>>11) / (1 << 53)
 }

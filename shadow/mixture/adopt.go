@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/daily"
 	"github.com/penumbra-iac/penumbra/shadow/rnn"
 )
 
@@ -49,8 +50,8 @@ type trial struct {
 // A trial lasts shortestTrial at least, and until mostLeft of its questions were
 // of settings that changed, but no longer than longestTrial.
 const (
-	shortestTrial = 7 * daySeconds
-	longestTrial  = 28 * daySeconds
+	shortestTrial = 7 * daily.Seconds
+	longestTrial  = 28 * daily.Seconds
 	mostLeft      = 20
 	// keptTrials is how many of those that ended are remembered.
 	keptTrials = 64

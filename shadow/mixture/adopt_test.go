@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/daily"
 	"github.com/penumbra-iac/penumbra/shadow/rnn"
 )
 
@@ -15,7 +16,7 @@ func TestVerdictOfATrial(t *testing.T) {
 	days := func(n, left int, serving, candidate float64) []trialDay {
 		out := []trialDay{{At: 0}}
 		for i := range n {
-			out = append(out, trialDay{At: int64(i+1) * daySeconds, Questions: 10, Left: left, Weight: 10, Serving: serving, Candidate: candidate})
+			out = append(out, trialDay{At: int64(i+1) * daily.Seconds, Questions: 10, Left: left, Weight: 10, Serving: serving, Candidate: candidate})
 		}
 		return out
 	}
@@ -89,7 +90,7 @@ func TestWorseCandidateIsRefused(t *testing.T) {
 		m.begin(0)
 		m.candidate = candidate
 		for d := range 8 {
-			at := int64(d+1) * daySeconds
+			at := int64(d+1) * daily.Seconds
 			m.try(at, asking(20, false), 10)
 			m.updateNetwork(at)
 		}
@@ -128,7 +129,7 @@ func TestTakenBackBeforehand(t *testing.T) {
 				}
 				if (d+i)%5 == 0 || d == 0 {
 					m.Observe(&penumbra.Observation{
-						Kind: penumbra.EventKind, Time: time.Unix(int64(1000+d)*daySeconds+3600, 0), Source: "git:0", Action: action, Type: "t",
+						Kind: penumbra.EventKind, Time: time.Unix(int64(1000+d)*daily.Seconds+3600, 0), Source: "git:0", Action: action, Type: "t",
 						Resource: penumbra.Address(fmt.Sprint("s/t.a", i)),
 						Settings: penumbra.NewSettings(penumbra.Setting{Path: "image", Value: penumbra.Number(float64(d))}),
 					})

@@ -4,28 +4,18 @@ import (
 	"math"
 	"time"
 
+	"github.com/penumbra-iac/penumbra/internal/daily"
 	"github.com/penumbra-iac/penumbra/shadow"
 	"github.com/penumbra-iac/penumbra/shadow/excitation"
 	"github.com/penumbra-iac/penumbra/shadow/rnn"
 )
 
-const daySeconds = 86400
-
-// mostDays bounds how many days are caught up with after a silence.
-const mostDays = 400
-
 // advance asks for each day that has begun until t. What is known by then is
 // learnt by [Model.Learn], before the next day begins at the latest.
 func (m *Model) advance(t time.Time) {
-	today := t.Unix() / daySeconds
-	switch {
-	case m.day == 0:
-		m.day = today + 1
-	case today-m.day > mostDays:
-		m.day = today - mostDays
-	}
-	for ; m.day <= today; m.day++ {
-		at := m.day * daySeconds
+	var today int64
+	for m.day, today = daily.Begun(m.day, t); m.day <= today; m.day++ {
+		at := m.day * daily.Seconds
 		for m.Learn() {
 		}
 		m.forget()
@@ -44,10 +34,10 @@ func (m *Model) survey(at time.Time) {
 	sets := m.openSets(at)
 	// A resource is looked at about once a week where there are few of them.
 	draws, looks := max(1, numbers/7), 0
-	d := dice{seed: m.options.Seed, day: uint64(m.day)}
+	d := daily.Dice{Seed: m.options.Seed, Day: uint64(m.day)}
 	for n := 0; n < draws && looks < m.options.Looks; n++ {
 		m.view.looks = m.view.looks[:0]
-		m.counts.Survey(d.roll(), at, func(l *shadow.Look) { m.view.looks = append(m.view.looks, *l) })
+		m.counts.Survey(d.Roll(), at, func(l *shadow.Look) { m.view.looks = append(m.view.looks, *l) })
 		looks += len(m.view.looks)
 		if len(m.view.looks) == 0 || !m.view.looks[0].Changes {
 			continue
@@ -72,9 +62,9 @@ const (
 	leastKept = 0.05
 )
 
-func (m *Model) keep(c *cohort, l *shadow.Look, a *answer, q *rnn.Question, d *dice) {
+func (m *Model) keep(c *cohort, l *shadow.Look, a *answer, q *rnn.Question, d *daily.Dice) {
 	kept := min(1, max(leastKept, (1-l.Survival[last])/oftenKept))
-	if d.roll() > kept || !l.Changes {
+	if d.Roll() > kept || !l.Changes {
 		return
 	}
 	x := &example{
@@ -232,18 +222,3 @@ func (m *Model) levelled(z float64) float64 { return m.level.LogOdds(z, []float3
 // recalibrated returns log odds that are right on average, as far as that was
 // shown to be better.
 func (m *Model) recalibrated(z float64) float64 { return z + m.trust*(m.levelled(z)-z) }
-
-// dice are pseudo-random numbers that depend on the seed and the day alone, so
-// that a model read back goes on as it would have: SplitMix64 (Steele, Lea and
-// Flood, OOPSLA 2014).
-type dice struct{ seed, day, n uint64 }
-
-func (d *dice) roll() float64 {
-	d.n++
-	x := d.seed*0x9e3779b97f4a7c15 ^ d.day*0xbf58476d1ce4e5b9 ^ d.n*0x94d049bb133111eb
-	for _, k := range [...]uint64{0xbf58476d1ce4e5b9, 0x94d049bb133111eb} {
-		x = (x ^ x>>30) * k
-	}
-	x ^= x >> 31
-	return float64(x>>11) / (1 << 53)
-}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/daily"
 	"github.com/penumbra-iac/penumbra/shadow"
 	"github.com/penumbra-iac/penumbra/shadow/choice"
 )
@@ -31,7 +32,7 @@ type waiting struct {
 // (Vitter, "Random sampling with a reservoir", ACM TOMS 11 (1985), 37-57).
 type sets struct {
 	m       *Model
-	d       dice
+	d       daily.Dice
 	offered int
 	drawn   []drawn
 }
@@ -55,7 +56,7 @@ func (m *Model) openSets(at time.Time) *sets {
 	}
 	m.waiting = m.waiting[n:]
 	m.values.Resolve(batch)
-	return &sets{m: m, d: dice{seed: ^m.options.Seed, day: uint64(m.day)}} // others than those of the survey
+	return &sets{m: m, d: daily.Dice{Seed: ^m.options.Seed, Day: uint64(m.day)}} // others than those of the survey
 }
 
 // offer offers a setting that the survey looks at.
@@ -67,7 +68,7 @@ func (s *sets) offer(l *shadow.Look, a *answer) {
 	i := len(s.drawn)
 	if i < saysADay {
 		s.drawn = append(s.drawn, drawn{})
-	} else if i = int(s.d.roll() * float64(s.offered)); i >= saysADay {
+	} else if i = int(s.d.Roll() * float64(s.offered)); i >= saysADay {
 		return
 	}
 	s.drawn[i] = drawn{l.Resource, l.Type, l.Path, probability(a.pool[last])}
