@@ -45,11 +45,7 @@ type storedNode struct {
 // MarshalBinary returns the whole state, the options included. The same state
 // gives the same bytes. Open sessions are not in it.
 func (m *Model[K]) MarshalBinary() ([]byte, error) {
-	mode, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		return nil, fmt.Errorf("write the log key model: %w", err)
-	}
-	payload, err := mode.Marshal(stored[K]{
+	payload, err := envelope.Encode(stored[K]{
 		Of: keyType[K](), Options: m.options, Keys: m.keys, Sessions: m.sessions,
 		Order: m.order.stored(), Content: m.content.stored(), Times: m.times, Length: m.length,
 		Last: m.last, Next: m.next, Stale: m.stale, View: m.view,

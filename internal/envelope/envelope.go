@@ -1,6 +1,7 @@
 // Package envelope is what every checkpoint is wrapped in: the bytes that name
 // what it is, its version (4 bytes) and the length of the payload (8 bytes, both
-// little-endian), the payload, and the SHA-256 of all before it.
+// little-endian), the payload, and the SHA-256 of all before it. Encode and Decode
+// are for payloads in CBOR.
 package envelope
 
 import (

@@ -37,15 +37,6 @@ type storedClass struct {
 	Class      *class
 }
 
-// encoding writes the same state as the same bytes.
-var encoding = func() cbor.EncMode {
-	mode, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		panic(err) // the options are constants
-	}
-	return mode
-}()
-
 // MarshalBinary returns the whole state in an envelope. What the last commit
 // changed is learnt before.
 func (m *Model) MarshalBinary() ([]byte, error) {
@@ -66,7 +57,7 @@ func (m *Model) MarshalBinary() ([]byte, error) {
 	if s.Looks, err = m.looks.MarshalBinary(); err != nil {
 		return nil, err
 	}
-	payload, err := encoding.Marshal(s)
+	payload, err := envelope.Encode(s)
 	if err != nil {
 		return nil, fmt.Errorf("write the choice of values: %w", err)
 	}

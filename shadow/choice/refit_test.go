@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/penumbra-iac/penumbra/internal/envelope"
 )
 
 // TestRefit learns the shipped prior on the first half of the time of the
@@ -39,7 +41,7 @@ func TestRefit(t *testing.T) {
 			}
 		}
 		p = next
-		data, err := encoding.Marshal(p)
+		data, err := envelope.Encode(p)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/envelope"
 	"github.com/penumbra-iac/penumbra/shadow/conformal"
 )
 
@@ -25,7 +26,7 @@ func (s Said) MarshalBinary() ([]byte, error) {
 	for _, c := range s.values {
 		out.Values, out.Probabilities = append(out.Values, c.Value), append(out.Probabilities, c.Probability)
 	}
-	return encoding.Marshal(out)
+	return envelope.Encode(out)
 }
 
 // UnmarshalBinary replaces it by what MarshalBinary wrote, or returns an error

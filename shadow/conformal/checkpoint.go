@@ -23,22 +23,13 @@ type storedGroup struct {
 	Debt   []float32 `cbor:"2,keyasint"`
 }
 
-// encoding writes the same state as the same bytes.
-var encoding = func() cbor.EncMode {
-	mode, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		panic(err) // the options are constants
-	}
-	return mode
-}()
-
 // MarshalBinary returns the whole state, options included, in an envelope.
 func (c *Calibrator) MarshalBinary() ([]byte, error) {
 	s := stored{Options: c.options, Groups: map[string]storedGroup{}}
 	for name, g := range c.groups {
 		s.Groups[name] = storedGroup{g.counts[:], g.debt[:]}
 	}
-	payload, err := encoding.Marshal(s)
+	payload, err := envelope.Encode(s)
 	if err != nil {
 		return nil, fmt.Errorf("write the calibration: %w", err)
 	}

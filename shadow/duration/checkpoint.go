@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/internal/envelope"
 )
@@ -55,11 +53,7 @@ func (m *Model) MarshalBinary() ([]byte, error) {
 	for key, k := range m.classes {
 		s.Classes[key] = &storedClass{Table: k.table, Values: k.values}
 	}
-	mode, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		return nil, fmt.Errorf("write the model of durations: %w", err)
-	}
-	payload, err := mode.Marshal(s)
+	payload, err := envelope.Encode(s)
 	if err != nil {
 		return nil, fmt.Errorf("write the model of durations: %w", err)
 	}
@@ -88,16 +82,8 @@ func (m *Model) UnmarshalBinary(data []byte) error {
 }
 
 func decode(payload []byte) (state, error) {
-	// An element takes a byte at least, so that the data bounds the memory.
-	mode, err := cbor.DecOptions{
-		MaxArrayElements: math.MaxInt32, MaxMapPairs: math.MaxInt32,
-		DupMapKey: cbor.DupMapKeyEnforcedAPF, ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-	}.DecMode()
-	if err != nil {
-		return state{}, err
-	}
 	var x stored
-	if err := mode.Unmarshal(payload, &x); err != nil {
+	if err := envelope.Decode(payload, &x); err != nil {
 		return state{}, err
 	}
 	s := newState()

@@ -87,23 +87,18 @@ func (s stream) UnmarshalBinary(data []byte) error {
 	return err
 }
 
-// The form of what is stored: CBOR (RFC 8949) with sorted keys, so that the
-// same state gives the same bytes.
-var (
-	encMode = must(cbor.CoreDetEncOptions().EncMode())
-	decMode = must(cbor.DecOptions{
+// decMode reads what envelope.Encode wrote. Unlike envelope.Decode it lets a key
+// be that this program does not have: an expert of another version is left out.
+var decMode = func() cbor.DecMode {
+	mode, err := cbor.DecOptions{
 		MaxArrayElements: math.MaxInt32, MaxMapPairs: math.MaxInt32,
 		DupMapKey: cbor.DupMapKeyEnforcedAPF,
-	}.DecMode())
-)
-
-// must unwraps the result of options that are constants.
-func must[T any](mode T, err error) T {
+	}.DecMode()
 	if err != nil {
-		panic(err)
+		panic(err) // the options are constants
 	}
 	return mode
-}
+}()
 
 // WriteTo writes the whole state, see format.md. The same state gives the same
 // bytes.
@@ -142,7 +137,7 @@ func (m *Model) write(w io.Writer, magic string, version uint32, of []section) (
 		}
 		payload[s.name] = stored{Required: s.required, Data: data}
 	}
-	data, err := encMode.Marshal(payload)
+	data, err := envelope.Encode(payload)
 	if err != nil {
 		return 0, fmt.Errorf("write checkpoint: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/penumbra-iac/penumbra/internal/envelope"
 	"github.com/penumbra-iac/penumbra/shadow/rnn"
 )
 
@@ -62,7 +63,7 @@ func (p questionsPart) MarshalBinary() ([]byte, error) {
 		}
 		out.Cohorts = append(out.Cohorts, f)
 	}
-	return encMode.Marshal(out)
+	return envelope.Encode(out)
 }
 
 func (x *example) form(open bool) (exampleForm, error) {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/penumbra-iac/penumbra/internal/envelope"
 	"github.com/penumbra-iac/penumbra/shadow"
 	"github.com/penumbra-iac/penumbra/shadow/rnn"
 )
@@ -36,7 +37,7 @@ func numbers() []byte {
 
 func (p optionsPart) MarshalBinary() ([]byte, error) {
 	o := p.m.options
-	return encMode.Marshal(optionsForm{Numbers: numbers(), Seed: o.Seed, Looks: o.Looks, NoNetwork: o.NoNetwork})
+	return envelope.Encode(optionsForm{Numbers: numbers(), Seed: o.Seed, Looks: o.Looks, NoNetwork: o.NoNetwork})
 }
 
 func (p optionsPart) UnmarshalBinary(data []byte) error {
@@ -105,7 +106,7 @@ func (p expertsPart) MarshalBinary() ([]byte, error) {
 			f.Learnt[name] = append(f.Learnt[name], data)
 		}
 	}
-	return encMode.Marshal(f)
+	return envelope.Encode(f)
 }
 
 func (p expertsPart) UnmarshalBinary(data []byte) error {
@@ -197,7 +198,7 @@ func (p centersPart) MarshalBinary() ([]byte, error) {
 		c := p.m.centers[class]
 		out = append(out, centerForm{Class: class, Looks: c.looks, Mean: packed(c.mean[:]), Odds: packed(c.odds[:])})
 	}
-	return encMode.Marshal(out)
+	return envelope.Encode(out)
 }
 
 func (p centersPart) UnmarshalBinary(data []byte) error {
@@ -332,7 +333,7 @@ func (p trialsPart) MarshalBinary() ([]byte, error) {
 			return nil, err
 		}
 	}
-	return encMode.Marshal(f)
+	return envelope.Encode(f)
 }
 
 func (p trialsPart) UnmarshalBinary(data []byte) error {
@@ -400,7 +401,7 @@ func (p memoriesPart) MarshalBinary() ([]byte, error) {
 		}
 		out = append(out, f)
 	}
-	return encMode.Marshal(out)
+	return envelope.Encode(out)
 }
 
 func (p memoriesPart) UnmarshalBinary(data []byte) error {

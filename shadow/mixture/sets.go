@@ -6,6 +6,7 @@ import (
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/internal/daily"
+	"github.com/penumbra-iac/penumbra/internal/envelope"
 	"github.com/penumbra-iac/penumbra/shadow"
 	"github.com/penumbra-iac/penumbra/shadow/choice"
 )
@@ -112,7 +113,7 @@ func (p setsPart) MarshalBinary() ([]byte, error) {
 	for _, w := range p.m.waiting {
 		f.Waiting = append(f.Waiting, waitingForm{Due: w.due, Resource: w.resource, Path: w.path, Said: w.said})
 	}
-	return encMode.Marshal(f)
+	return envelope.Encode(f)
 }
 
 func (p setsPart) UnmarshalBinary(data []byte) error {

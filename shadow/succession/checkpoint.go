@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/internal/envelope"
 )
@@ -48,11 +46,7 @@ func (m *Model) MarshalBinary() ([]byte, error) {
 	for i, c := range m.classes {
 		s.Classes[i] = storedClass{Key: c.key, Tally: c.tally, After: c.after, Values: c.values, From: c.from, To: c.to, Moved: c.moved}
 	}
-	mode, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		return nil, fmt.Errorf("write the model of what changes next: %w", err)
-	}
-	payload, err := mode.Marshal(s)
+	payload, err := envelope.Encode(s)
 	if err != nil {
 		return nil, fmt.Errorf("write the model of what changes next: %w", err)
 	}
@@ -80,16 +74,8 @@ func (m *Model) UnmarshalBinary(data []byte) error {
 }
 
 func decode(payload []byte) (state, error) {
-	// An element takes a byte at least, so that the data bounds the memory.
-	mode, err := cbor.DecOptions{
-		MaxArrayElements: math.MaxInt32, MaxMapPairs: math.MaxInt32,
-		DupMapKey: cbor.DupMapKeyEnforcedAPF, ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-	}.DecMode()
-	if err != nil {
-		return state{}, err
-	}
 	var x stored
-	if err := mode.Unmarshal(payload, &x); err != nil {
+	if err := envelope.Decode(payload, &x); err != nil {
 		return state{}, err
 	}
 	s := newState()
