@@ -9,17 +9,15 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/penumbra-iac/penumbra/internal/histories"
 )
 
 // sessions reads one of the public HDFS files in the folder that PENUMBRA_DATA
 // names: a session a line.
 func sessions(t testing.TB, name string) [][]uint32 {
 	t.Helper()
-	folder := os.Getenv("PENUMBRA_DATA")
-	if folder == "" {
-		t.Skip("PENUMBRA_DATA does not name the folder of the histories")
-	}
-	data, err := os.ReadFile(filepath.Join(folder, "hdfs", name))
+	data, err := os.ReadFile(filepath.Join(histories.Folder(t), "hdfs", name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/histories"
 	"github.com/penumbra-iac/penumbra/shadow/backtest"
 )
 
@@ -123,7 +124,7 @@ func TestCorrectionsDeterministic(t *testing.T) {
 // PENUMBRA_SEED sets the seed.
 func TestCorrections(t *testing.T) {
 	observations := history(t, "estate-c")
-	f, err := os.Open(filepath.Join(os.Getenv("PENUMBRA_DATA"), "estate-c.drift.tsv"))
+	f, err := os.Open(filepath.Join(histories.Folder(t), "estate-c.drift.tsv"))
 	if err != nil {
 		t.Fatal(err)
 	}
