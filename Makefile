@@ -3,8 +3,9 @@
 SHELL := bash
 GO    ?= go
 BIN   := bin/penumbra
+LAB   ?= /tmp/penumbra-lab
 
-.PHONY: all build demo test unit lint bench fuzz clean help
+.PHONY: all build demo test unit lint bench fuzz lab clean help
 
 all: build
 
@@ -14,7 +15,7 @@ help: ## Say what each target does
 build: ## Build bin/penumbra
 	$(GO) build -trimpath -o $(BIN) ./cmd/penumbra
 
-demo: build ## Set all up and play the demonstration (DEMO_ONCE=1: end by itself)
+demo: build ## Set all up and play the demonstration (DEMO_ONCE=1: end by itself; DEMO_REPLAY=file: a recording)
 	scripts/demo.sh
 
 test: ## Set all up and run the whole suite
@@ -31,6 +32,9 @@ bench: ## Run the benchmarks behind docs/benchmarks.md
 
 fuzz: ## Fuzz every parser of outside data for FUZZTIME each (default 20s)
 	scripts/fuzz.sh
+
+lab: ## Set up real servers below LAB (default /tmp/penumbra-lab); lab/down ends them
+	lab/up $(LAB)
 
 clean: ## Remove what was built here
 	rm -rf bin

@@ -66,6 +66,9 @@ type Finding struct {
 	Horizon int `json:"horizon,omitempty"`
 	// Rule is the ignore rule that a person set and that made it tolerated.
 	Rule string `json:"rule,omitempty"`
+	// Hazard is what the actual value endangers, whatever it does to performance,
+	// in one sentence; "" if nothing is known against it.
+	Hazard string `json:"hazard,omitempty"`
 }
 
 // Assessment is the verdict on each setting of a resource at a time. Settings
@@ -81,6 +84,8 @@ type Assessment struct {
 	// Hovering are the settings in sync whose forecast is below its threshold
 	// but near it: an impending drift of theirs is not over yet.
 	Hovering []string `json:"hovering,omitempty"`
+	// Limited are the settings in sync because they are within their limit.
+	Limited []string `json:"limited,omitempty"`
 }
 
 // Verdict returns the gravest verdict on any setting.

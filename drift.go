@@ -1,6 +1,7 @@
 package penumbra
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -77,6 +78,8 @@ type Drift struct {
 	Critical bool        `json:"critical,omitempty"` // coincides with a drop in performance
 	Cause    Cause       `json:"cause"`
 	Findings []Finding   `json:"findings"`
+	// Impact lists the performance metrics that moved with it.
+	Impact []Impact `json:"impact,omitempty"`
 
 	Opened  time.Time `json:"opened"`
 	Changed time.Time `json:"changed"`
@@ -86,10 +89,69 @@ type Drift struct {
 	AcknowledgedBy string     `json:"acknowledged_by,omitempty"`
 	ResolvedAt     time.Time  `json:"resolved_at,omitzero"`
 	Resolution     Resolution `json:"resolution,omitempty"`
+
+	// Code is a change to the code that was put up for review and would resolve
+	// it, the last one if there were several. The drift stays open until the code
+	// that is read has it.
+	Code *CodeChange `json:"code,omitempty"`
+	// SnoozedUntil ends a snooze; zero if it is not snoozed.
+	SnoozedUntil time.Time `json:"snoozed_until,omitzero"`
+	SnoozedBy    string    `json:"snoozed_by,omitempty"`
+	SnoozeReason string    `json:"snooze_reason,omitempty"`
+	// AcceptedUntil ends the acceptance of a resolved drift, which is open again
+	// from then on if its values are still there; zero if nothing does.
+	AcceptedUntil time.Time `json:"accepted_until,omitzero"`
 }
+
+// Snoozed reports whether a person wants to hear nothing of the drift at a time.
+func (d *Drift) Snoozed(at time.Time) bool { return d.Active() && at.Before(d.SnoozedUntil) }
+
+// Wake ends a snooze.
+func (d *Drift) Wake() { d.SnoozedUntil, d.SnoozedBy, d.SnoozeReason = time.Time{}, "", "" }
 
 // Active reports whether the drift still asks for something.
 func (d *Drift) Active() bool { return d.Status != Resolved }
+
+// ComparePressing orders drifts by what makes one come first whatever its verdict:
+// a drop in performance, then a value that is dangerous in itself. It is negative
+// if a comes before b.
+func ComparePressing(a, b *Drift) int { return cmp.Compare(b.Pressing(), a.Pressing()) }
+
+// Pressing is how much a drift presses whatever its verdict, 0 if it does not.
+func (d *Drift) Pressing() int {
+	switch {
+	case d.Critical && d.Hazardous():
+		return 3
+	case d.Critical:
+		return 2
+	case d.Hazardous():
+		return 1
+	default:
+		return 0
+	}
+}
+
+// GravestFirst sorts impacts: what is worse first, then what is least likely a
+// coincidence.
+func GravestFirst(impacts []Impact) []Impact {
+	out := slices.Clone(impacts)
+	slices.SortStableFunc(out, func(a, b Impact) int {
+		switch {
+		case a.Worse == b.Worse:
+			return cmp.Compare(a.Coincidence, b.Coincidence)
+		case a.Worse:
+			return -1
+		default:
+			return 1
+		}
+	})
+	return out
+}
+
+// Hazardous reports whether a value that it left for is dangerous in itself.
+func (d *Drift) Hazardous() bool {
+	return slices.ContainsFunc(d.Findings, func(f Finding) bool { return f.Hazard != "" })
+}
 
 // Finding returns the drift's finding on the setting at path.
 func (d *Drift) Finding(path string) (Finding, bool) {
@@ -114,15 +176,4 @@ type Rule struct {
 	Expires time.Time `json:"expires,omitzero"`
 	// Value, if set, limits the rule to this actual value.
 	Value *Value `json:"value,omitempty"`
-}
-
-// Anomaly is a performance metric that left its own expected band.
-type Anomaly struct {
-	Resource Address   `json:"resource"`
-	Metric   string    `json:"metric"`
-	Time     time.Time `json:"time"`
-	Value    float64   `json:"value"`
-	Band     Interval  `json:"band"`
-	// PValue is the chance of a value this far out while nothing is wrong.
-	PValue float64 `json:"p_value"`
 }

@@ -50,6 +50,23 @@ type Expectation struct {
 	// observed days of this setting, its peers' included. Near 0 means that
 	// nothing is known.
 	Support float64 `json:"support"`
+	// Limit is set if the setting's template is bounds, not a value. The verdict
+	// then rests on it alone.
+	Limit *Limit `json:"limit,omitempty"`
+}
+
+// Limit is a template that leaves a setting free between bounds.
+type Limit struct {
+	Min    Value  `json:"min"` // null if there is none
+	Max    Value  `json:"max"` // null if there is none
+	Reason string `json:"reason,omitempty"`
+	// Bound is the one that the actual value is beyond, nearest to, or moving
+	// towards; Passed reports that it is beyond.
+	Bound  Value `json:"bound"`
+	Passed bool  `json:"passed,omitempty"`
+	// Unread reports that the actual value is no amount that can be held against
+	// the bounds.
+	Unread bool `json:"unread,omitempty"`
 }
 
 // Contains reports whether the prediction set holds v.

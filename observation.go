@@ -10,7 +10,9 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // ObservationKind says which of the four sources of data an observation is.
@@ -118,6 +120,10 @@ type Observation struct {
 type Metric struct {
 	Name  string
 	Value float64
+	// Worse is the way it moves when performance drops, if Directed says that the
+	// source told; otherwise the rules of metrics say it by the name.
+	Worse    Direction
+	Directed bool
 }
 
 // Actions of events that Penumbra itself writes to a timeline. Decisions and
@@ -132,9 +138,45 @@ const (
 	ActionApply = "penumbra.apply"
 	// ActionRollback is a run that was taken back.
 	ActionRollback = "penumbra.rollback"
+	// ActionAnomaly is a metric that left its band, ActionAnomalyEnd its coming
+	// back; the message names the metric.
+	ActionAnomaly    = "penumbra.anomaly"
+	ActionAnomalyEnd = "penumbra.anomaly.end"
+	// ActionMissed stands in a recording where values of a resource's metrics are
+	// missing; the message says how many or from when to when.
+	ActionMissed = "penumbra.missed"
 	// ActionDelete ends a resource: it is in neither template nor world.
 	ActionDelete = "delete"
+	// ActionCommit is a commit that touched a resource's code. What the code says
+	// then is for a template to tell.
+	ActionCommit = "commit"
 )
+
+// CommitSource begins the source of what is known by a commit; its hash follows.
+const CommitSource = "git:"
+
+// IsCodeChange reports whether an event is a change of the code rather than of
+// the resource, as mining a repository finds it: its source is a commit and its
+// action create, update or delete.
+func (o *Observation) IsCodeChange() bool {
+	if o.Kind != EventKind || !strings.HasPrefix(o.Source, CommitSource) {
+		return false
+	}
+	return o.Action == "create" || o.Action == "update" || o.Action == ActionDelete
+}
+
+// IsCommit reports whether an event tells who moved a resource's code. It is no
+// act on the resource, and says nothing that the next template does not say.
+func (o *Observation) IsCommit() bool {
+	return o.Kind == EventKind && o.Action == ActionCommit && strings.HasPrefix(o.Source, CommitSource)
+}
+
+// IsRemark reports whether an action is one that Penumbra wrote down without having
+// touched the resource: a person's word on a drift, an anomaly. What it applied or
+// took back may have caused something like anybody's act.
+func IsRemark(action string) bool {
+	return strings.HasPrefix(action, "penumbra.") && action != ActionApply && action != ActionRollback
+}
 
 // ObservationID is the identity of an observation: two with the same one are
 // the same observation seen twice.
@@ -157,6 +199,12 @@ func (o *Observation) Identity() ObservationID {
 		for _, m := range o.Metrics {
 			writeText(h, m.Name)
 			writeInt(h, int64(math.Float64bits(m.Value)))
+		}
+		for i, m := range o.Metrics { // behind the rest: an observation without has the identity that it always had
+			if m.Directed {
+				writeInt(h, int64(i))
+				writeInt(h, int64(m.Worse))
+			}
 		}
 	}
 	var id ObservationID
@@ -194,6 +242,13 @@ func writeInt(h hash.Hash, n int64) {
 	h.Write(b[:])
 }
 
+// hasControl reports whether a name would steer what shows it: a terminal, a log.
+func hasControl(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0x2028 || r == 0x2029
+	}) >= 0
+}
+
 // Check returns an error that names the first thing that keeps the observation
 // from being used, nil if there is none.
 func (o *Observation) Check() error {
@@ -204,6 +259,8 @@ func (o *Observation) Check() error {
 		return fmt.Errorf("time is missing")
 	case o.Resource == "":
 		return fmt.Errorf("resource is missing")
+	case hasControl(string(o.Resource)) || hasControl(o.Type):
+		return fmt.Errorf("resource or type has a control character")
 	case o.Kind == MetricKind && len(o.Metrics) == 0:
 		return fmt.Errorf("a metric observation without metrics")
 	case o.NotChecked != "" && (o.Kind != SnapshotKind || len(o.Settings) > 0):

@@ -20,7 +20,14 @@ const (
 	IgnoreRule    ProposalKind = "ignore-rule"    // a rule on Penumbra's side
 	IgnoreChanges ProposalKind = "ignore-changes" // lifecycle.ignore_changes in the code
 	Custom        ProposalKind = "custom"         // a value that a person chose
+	BestPractice  ProposalKind = "best-practice"  // a value that the knowledge base recommends
+	Import        ProposalKind = "import"         // take what is there into the state again
 	Restore       ProposalKind = "restore"        // the way back from a run
+
+	// Of impending drift: nothing has changed yet.
+	WatchCloser ProposalKind = "watch-closer" // read the resource more often for a time
+	Guard       ProposalKind = "guard"        // have the code refuse what is foreseen
+	TellOwner   ProposalKind = "tell-owner"   // talk to who does it, with the evidence
 )
 
 // PlanAction is what a plan does to one resource.
@@ -34,6 +41,7 @@ const (
 	Replace  PlanAction = "replace"
 	Destroy  PlanAction = "delete"
 	Read     PlanAction = "read"
+	Execute  PlanAction = "execute" // a command runs, and no plan foresees what it does
 )
 
 // Disrupts reports whether the action takes away what is there now.
@@ -47,6 +55,23 @@ type PlannedChange struct {
 	Changes  []PathChange `json:"changes,omitempty"`
 	// ReplacePaths are the settings that force a replacement.
 	ReplacePaths []string `json:"replace_paths,omitempty"`
+	// Import is the identity under which it is taken into the state, From the
+	// address that it has in the state until now.
+	Import string  `json:"import,omitempty"`
+	From   Address `json:"from,omitempty"`
+}
+
+// DisruptiveFirst puts what takes something away before the rest, each in its order.
+func DisruptiveFirst(changes []PlannedChange) {
+	slices.SortStableFunc(changes, func(a, b PlannedChange) int {
+		switch {
+		case a.Action.Disrupts() == b.Action.Disrupts():
+			return 0
+		case a.Action.Disrupts():
+			return -1
+		}
+		return 1
+	})
 }
 
 // PathChange is what a plan does to one setting; sensitive values are secrets.
@@ -77,11 +102,36 @@ type Plan struct {
 	Created   time.Time       `json:"created"`
 	// Text is the plan as the technology prints it, redacted.
 	Text string `json:"text,omitempty"`
+	// Command is what a person would run in the stack's folder to carry the plan
+	// out, in a POSIX shell, and Check what shows it without changing anything;
+	// "" for a technology whose saved plan is a file that its own command takes.
+	Command string `json:"command,omitempty"`
+	Check   string `json:"check,omitempty"`
+	// Notes say what the changes do not: what else may happen, and what has to be
+	// done by hand.
+	Notes []string `json:"notes,omitempty"`
+	// Back is the way back that was prepared with the plan, nil if it is planned
+	// when it is asked for.
+	Back *WayBack `json:"back,omitempty"`
 }
 
-// IsEmpty reports whether the plan changes nothing.
+// WayBack is how a plan is undone. It is saved with the plan, so that its hash
+// covers it.
+type WayBack struct {
+	// Command is what a person would run, as [Plan.Command]; "" if there is none.
+	Command string `json:"command,omitempty"`
+	// Checked says how it was tried before anything was applied.
+	Checked string `json:"checked,omitempty"`
+	// Lost is what cannot be undone, each with the reason.
+	Lost []string `json:"lost,omitempty"`
+}
+
+// IsEmpty reports whether the plan changes nothing, the state's own list of what
+// there is included.
 func (p *Plan) IsEmpty() bool {
-	return !slices.ContainsFunc(p.Changes, func(c PlannedChange) bool { return c.Action != NoChange && c.Action != Read })
+	return !slices.ContainsFunc(p.Changes, func(c PlannedChange) bool {
+		return c.Action != NoChange && c.Action != Read || c.Import != "" || c.From != ""
+	})
 }
 
 // Disrupts returns the resources that the plan destroys or replaces.
@@ -168,6 +218,7 @@ type ProposalStatus string
 // The statuses of a proposal.
 const (
 	Proposed   ProposalStatus = "proposed"
+	Scheduled  ProposalStatus = "scheduled" // approved, and waiting for a maintenance window
 	Approved   ProposalStatus = "approved"
 	Rejected   ProposalStatus = "rejected"
 	Superseded ProposalStatus = "superseded" // planned again, customised, or no longer needed
@@ -190,29 +241,95 @@ type Proposal struct {
 	Explanation string `json:"explanation"`
 	Impact      string `json:"impact"`   // what is destroyed or replaced comes first
 	WayBack     string `json:"way_back"` // how it is undone, and what can't be
-	Scores      Scores `json:"scores"`
-	// ScoreReasons say where each score comes from.
+	// Otherwise is what happens if nothing is done.
+	Otherwise string `json:"otherwise,omitempty"`
+	// Predictions are what it is expected to do to the resource's metrics.
+	Predictions []Prediction `json:"predictions,omitempty"`
+	Scores      Scores       `json:"scores"`
+	// ScoreReasons say where each score comes from, RankReason how the rank follows
+	// from them.
 	ScoreReasons []string `json:"score_reasons,omitempty"`
+	RankReason   string   `json:"rank_reason,omitempty"`
 	Plan         *Plan    `json:"plan,omitempty"`
 	Patch        *Patch   `json:"patch,omitempty"`
+	// Facts are what the knowledge base says of what would change, or of what
+	// stays as it is.
+	Facts []Fact `json:"facts,omitempty"`
 	// Scratch is a patch that the plan was made with in a copy of the code and
 	// that is never written: a way back sets values that the code is not to have.
 	Scratch *Patch `json:"scratch,omitempty"`
+	// Way is how Patch gets into the code.
+	Way CodeWay `json:"way,omitempty"`
+	// Withdraws is the change under review that a way back takes away.
+	Withdraws *CodeChange `json:"withdraws,omitempty"`
 	// Rule is what an ignore rule saves, and what the way back from one deletes.
 	Rule *Rule `json:"rule,omitempty"`
+	// Bounds are what a guard in Patch holds settings to.
+	Bounds []Bound `json:"bounds,omitempty"`
+	// Attention is what watching closer saves, and what the way back ends.
+	Attention *Attention `json:"attention,omitempty"`
+	// Message is what is told to whoever is about to change something.
+	Message *Message `json:"message,omitempty"`
 	// Values are what a custom or restoring proposal sets.
 	Values Settings `json:"values,omitempty"`
+	// Also are the other drifts that it resolves: those of resources that left
+	// alike.
+	Also []string `json:"also,omitempty"`
 	// Undoes is the run that a restoring proposal takes back.
-	Undoes  string    `json:"undoes,omitempty"`
-	Created time.Time `json:"created"`
+	Undoes string `json:"undoes,omitempty"`
+	// Customizes is the proposal that a custom one was made from, Author who made
+	// it, and Difference a unified diff of what the two would do.
+	Customizes string    `json:"customizes,omitempty"`
+	Author     string    `json:"author,omitempty"`
+	Difference string    `json:"difference,omitempty"`
+	Created    time.Time `json:"created"`
+
+	// ApprovedBy are those who approved exactly this, Needs how many have to,
+	// 0 while nobody has. What counts are the decisions recorded.
+	ApprovedBy []string `json:"approved_by,omitempty"`
+	Needs      int      `json:"needs,omitempty"`
+	// Due is when the run of a scheduled proposal starts.
+	Due time.Time `json:"due,omitzero"`
+}
+
+// Applies reports whether carrying out the proposal applies its plan. The plan
+// of a patch that only follows the world proves that nothing would change, and
+// what is reviewed first is applied by whoever applies the merged code.
+func (p *Proposal) Applies() bool {
+	switch p.Kind {
+	case Revert, Custom, BestPractice, Restore, Import:
+		return p.Plan != nil && !p.Plan.IsEmpty() && !p.Publishes()
+	default:
+		return false
+	}
+}
+
+// Publishes reports whether carrying out the proposal puts its patch up for
+// review instead of writing it into the working tree.
+func (p *Proposal) Publishes() bool { return p.Patch != nil && p.Way.IsReviewed() }
+
+// Branch returns the name of the branch that its patch is put on for review. All
+// proposals of one kind for one drift share it: a later one takes the place of an
+// earlier one.
+func (p *Proposal) Branch() string {
+	return "penumbra/" + p.Drift + "-" + string(p.Kind)
+}
+
+// Touches reports whether carrying out the proposal changes the code, what is
+// under review of it, or the world: an ignore rule changes none of them.
+func (p *Proposal) Touches() bool {
+	return p.Plan != nil || p.Patch != nil || p.Scratch != nil || p.Withdraws != nil
 }
 
 // Digest returns what an approval binds to: the SHA-256, in hexadecimal, of the
-// kind, the saved plan, the patches and the rule. Words and scores are not in
-// it.
+// kind, the saved plan, the patches and their way, the rule, the attention, the
+// message, and what is withdrawn. Words and scores are not in it.
 func (p *Proposal) Digest() string {
 	h := sha256.New()
 	writeText(h, string(p.Kind), p.Drift, p.Undoes)
+	if len(p.Also) > 0 {
+		writeText(h, p.Also...)
+	}
 	if p.Plan != nil {
 		writeText(h, p.Plan.Stack, p.Plan.Hash, p.Plan.Evidence, p.Plan.File)
 	}
@@ -225,30 +342,23 @@ func (p *Proposal) Digest() string {
 			writeSettings(h, Settings{{Value: *r.Value}})
 		}
 	}
+	if p.Way.IsReviewed() {
+		writeText(h, "way", string(p.Way))
+	}
+	if a := p.Attention; a != nil {
+		writeText(h, "attention", a.ID, string(a.Resource))
+		writeInt(h, int64(a.Every))
+		writeInt(h, a.Until.Unix())
+	}
+	if m := p.Message; m != nil {
+		writeText(h, "message", m.Subject, m.Text)
+		writeText(h, m.To...)
+	}
+	if c := p.Withdraws; c != nil {
+		writeText(h, "withdraws", c.Branch, c.Commit, c.Remote, c.URL)
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
-
-// Decision is a person's (or a policy's) word on a proposal.
-type Decision struct {
-	ID       string    `json:"id"`
-	Proposal string    `json:"proposal"`
-	Drift    string    `json:"drift"`
-	Verb     Verb      `json:"verb"`
-	Hash     string    `json:"hash"` // the proposal's hash that was shown
-	By       string    `json:"by"`
-	Reason   string    `json:"reason,omitempty"`
-	Time     time.Time `json:"time"`
-}
-
-// Verb is what a decision does.
-type Verb string
-
-// The verbs of a decision.
-const (
-	Approve   Verb = "approve"
-	Reject    Verb = "reject"
-	Customize Verb = "customize"
-)
 
 // RunState is where a run is. Every run ends in Done, RolledBack, Failed or
 // Halted.
@@ -296,11 +406,15 @@ type Run struct {
 	ID       string       `json:"id"`
 	Proposal string       `json:"proposal"`
 	Kind     ProposalKind `json:"kind"` // of the proposal
-	Decision string       `json:"decision"`
-	Drift    string       `json:"drift"`
-	Stack    string       `json:"stack"`
-	State    RunState     `json:"state"`
-	Steps    []RunStep    `json:"steps"`
+	// Decision is the approval that started it; Approvals are all that it rests
+	// on, by as many people as it Needs.
+	Decision  string    `json:"decision"`
+	Approvals []string  `json:"approvals,omitempty"`
+	Needs     int       `json:"needs,omitempty"`
+	Drift     string    `json:"drift"`
+	Stack     string    `json:"stack"`
+	State     RunState  `json:"state"`
+	Steps     []RunStep `json:"steps"`
 	// Before are the actual values of the drift's settings when the run
 	// started: what a way back restores.
 	Before  map[Address]Settings `json:"before,omitempty"`
@@ -309,7 +423,13 @@ type Run struct {
 	Outcome string               `json:"outcome,omitempty"` // in words
 	// UndoneBy is the run that took this one back.
 	UndoneBy string `json:"undone_by,omitempty"`
-	Log      string `json:"log,omitempty"` // output of the tools, redacted
+	// Told says how a message went out, "" if none did.
+	Told string `json:"told,omitempty"`
+	// Code is where the patch was put for review, nil if it was not.
+	Code *CodeChange `json:"code,omitempty"`
+	// Watch is how its metrics are watched once it is Done, nil if they are not.
+	Watch *Watch `json:"watch,omitempty"`
+	Log   string `json:"log,omitempty"` // output of the tools, redacted
 }
 
 // RunStep records that a run reached a state.

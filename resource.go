@@ -1,6 +1,10 @@
 package penumbra
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Resource is one managed thing, as the observations folded so far have it.
 type Resource struct {
@@ -31,9 +35,24 @@ type Resource struct {
 	// Recent holds the last events that touched the resource, oldest first, at
 	// most [RecentEvents].
 	Recent []Touch `json:"recent,omitempty"`
+	// Commits holds the last commits that touched the resource's code, apart from
+	// what touched the resource itself; oldest first, at most [RecentEvents].
+	Commits []Touch `json:"commits,omitempty"`
 }
 
-// RecentEvents is how many events a resource remembers for attribution.
+// Mover returns the latest commit that may have moved what the code says of the
+// setting at path, "" for all of the resource; nil if none is known.
+func (r *Resource) Mover(path string) *Touch {
+	for i := range slices.Backward(r.Commits) {
+		if r.Commits[i].Touches(path) {
+			return &r.Commits[i]
+		}
+	}
+	return nil
+}
+
+// RecentEvents is how many events a resource remembers for attribution, and how
+// many commits.
 const RecentEvents = 8
 
 // Touch is what a resource remembers of an event: enough to say who it was.
@@ -46,6 +65,14 @@ type Touch struct {
 	Source    string        `json:"source,omitempty"`
 	// Paths are the settings touched; none means that the log does not say.
 	Paths []string `json:"paths,omitempty"`
+}
+
+// Touches reports whether an event is about the setting at path, "" for the whole
+// resource. An event that lists nothing may be about anything.
+func (t *Touch) Touches(path string) bool {
+	return path == "" || len(t.Paths) == 0 || slices.ContainsFunc(t.Paths, func(p string) bool {
+		return p == path || strings.HasPrefix(path, p+".")
+	})
 }
 
 // Declared reports whether the template declares the setting at path.

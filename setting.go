@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -35,6 +36,22 @@ func NewSettings(settings ...Setting) Settings {
 		out = append(out, x)
 	}
 	return out
+}
+
+// ParseAssignment reads PATH=VALUE, as a person writes what a setting is to be: the
+// value as JSON if it is some, else as text. It returns an error of kind Invalid
+// if there is no path.
+func ParseAssignment(text string) (Setting, error) {
+	path, value, found := strings.Cut(text, "=")
+	path = strings.TrimSpace(path)
+	if !found || path == "" {
+		return Setting{}, &Error{Kind: Invalid, What: strconv.Quote(text) + " sets nothing", Remedy: "write PATH=VALUE, such as max_connections=150"}
+	}
+	x := Setting{Path: path}
+	if err := x.Value.UnmarshalJSON([]byte(value)); err != nil || value == "" {
+		x.Value = String(value)
+	}
+	return x, nil
 }
 
 func byPath(a, b Setting) int { return cmp.Compare(a.Path, b.Path) }

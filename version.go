@@ -104,6 +104,43 @@ type VersionScore struct {
 	OverPR      float64 `json:"over_pr_auc,omitempty"`
 	// Better reports that it beat the other.
 	Better bool `json:"better"`
+
+	// Lift is how many times as often the likeliest hundredth of the questions came
+	// true as all did, 0 if that was not measured.
+	Lift float64 `json:"lift,omitempty"`
+	// Reliability holds what the version said against what happened, from unlikely
+	// to likely; Coverage how often its prediction sets held the value; Baselines
+	// how good rules are that know no more than counts. Empty if not measured.
+	Reliability []ReliabilityBin `json:"reliability,omitempty"`
+	Coverage    []SetCoverage    `json:"coverage,omitempty"`
+	Baselines   []BaselineScore  `json:"baselines,omitempty"`
+}
+
+// ReliabilityBin compares the probabilities that a version said within a range
+// with how often that came true.
+type ReliabilityBin struct {
+	Said      float64 `json:"said"`     // mean
+	Happened  float64 `json:"happened"` // share
+	Questions int     `json:"questions"`
+}
+
+// SetCoverage is how often prediction sets of one confidence held the value.
+type SetCoverage struct {
+	Confidence float64 `json:"confidence"`
+	Sets       int     `json:"sets"`
+	Covered    float64 `json:"covered"` // share
+	// Changed and ChangedCovered are of the settings that changed meanwhile.
+	Changed        int     `json:"changed,omitempty"`
+	ChangedCovered float64 `json:"changed_covered,omitempty"`
+}
+
+// BaselineScore is how good a naive rule was on the questions of a
+// [VersionScore]; LogLoss is 0 of a rule that only ranks.
+type BaselineScore struct {
+	Name    string  `json:"name"`
+	LogLoss float64 `json:"log_loss,omitempty"`
+	PR      float64 `json:"pr_auc"`
+	Lift    float64 `json:"lift"`
 }
 
 // ModelStatus is the model that keeps the shadow.

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,7 +16,7 @@ import (
 	"github.com/penumbra-iac/penumbra"
 )
 
-// Client is a Service that another one answers over HTTP. It is safe for
+// Client is an Answerer, and listens to news, of a daemon over HTTP. It is safe for
 // concurrent use. Calls last as long as their context lets them: a read or a
 // plan may take minutes.
 type Client struct {
@@ -25,7 +26,7 @@ type Client struct {
 	err   error // why base cannot be used, given by every call
 }
 
-var _ Service = (*Client)(nil)
+var _ Answerer = (*Client)(nil)
 
 // An Option changes how a Client talks.
 type Option func(*Client)
@@ -60,13 +61,6 @@ func (c *Client) Status(ctx context.Context) (penumbra.Status, error) {
 	return s, c.get(ctx, "/v1/status", nil, &s)
 }
 
-// Resources implements [Watcher].
-func (c *Client) Resources(ctx context.Context, stack string) ([]penumbra.ResourceStatus, error) {
-	var list resourceList
-	err := c.get(ctx, "/v1/resources", params{}.text("stack", stack), &list)
-	return list.Resources, err
-}
-
 // Shadow implements [Watcher].
 func (c *Client) Shadow(ctx context.Context, address penumbra.Address) (penumbra.ShadowView, error) {
 	var view penumbra.ShadowView
@@ -80,15 +74,6 @@ func (c *Client) Explain(ctx context.Context, address penumbra.Address, path str
 	var list explanationList
 	err := c.get(ctx, "/v1/explanations", params{}.text("address", string(address)).text("path", path), &list)
 	return list.Explanations, err
-}
-
-// Drifts implements [Watcher].
-func (c *Client) Drifts(ctx context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error) {
-	p := params{}.text("id", q.ID).text("resource", string(q.Resource)).text("stack", q.Stack).flag("active", q.Active).number("limit", int64(q.Limit))
-	var list driftList
-	err := c.get(ctx, "/v1/drifts", p, &list)
-	restoreEach(list.Drifts, restoreDrift)
-	return list.Drifts, err
 }
 
 // Proposals implements [Resolver].
@@ -107,20 +92,12 @@ func (c *Client) Proposal(ctx context.Context, id string) (penumbra.Proposal, er
 	return p, err
 }
 
-// Runs implements [Resolver].
-func (c *Client) Runs(ctx context.Context, q penumbra.RunQuery) ([]penumbra.Run, error) {
-	p := params{}.text("id", q.ID).text("proposal", q.Proposal).text("stack", q.Stack).flag("unended", q.Unended).number("limit", int64(q.Limit))
-	var list runList
-	err := c.get(ctx, "/v1/runs", p, &list)
-	return list.Runs, err
-}
-
 // Approve implements [Resolver].
-func (c *Client) Approve(ctx context.Context, proposal, hash, by string) (penumbra.Run, error) {
+func (c *Client) Approve(ctx context.Context, proposal, hash, by string) (penumbra.Approval, error) {
 	var in approval
 	in.Body.Hash, in.Body.By = hash, by
-	var run penumbra.Run
-	return run, c.callOn(ctx, http.MethodPost, "proposal", "/v1/proposals/", proposal, "/approve", in.Body, &run)
+	var a penumbra.Approval
+	return a, c.callOn(ctx, http.MethodPost, "proposal", "/v1/proposals/", proposal, "/approve", in.Body, &a)
 }
 
 // Reject implements [Resolver].
@@ -131,11 +108,21 @@ func (c *Client) Reject(ctx context.Context, proposal, by, reason string) error 
 }
 
 // Customize implements [Resolver].
-func (c *Client) Customize(ctx context.Context, proposal string, values []penumbra.Setting, by string) (penumbra.Proposal, error) {
+func (c *Client) Customize(ctx context.Context, proposal string, edit penumbra.Edit, by string) (penumbra.Proposal, error) {
 	var in customisation
-	in.Body.Values, in.Body.By = orEmpty(values), by
+	in.Body.Values, in.Body.Files, in.Body.By = edit.Values, edit.Files, by
 	var p penumbra.Proposal
 	err := c.callOn(ctx, http.MethodPost, "proposal", "/v1/proposals/", proposal, "/customize", in.Body, &p)
+	restoreProposal(&p)
+	return p, err
+}
+
+// AdoptPart implements [Resolver].
+func (c *Client) AdoptPart(ctx context.Context, drift string, only []string, revert bool, by string) (penumbra.Proposal, error) {
+	var in partAdoption
+	in.Body.Only, in.Body.RevertRest, in.Body.By = orEmpty(only), revert, by
+	var p penumbra.Proposal
+	err := c.callOn(ctx, http.MethodPost, "drift", "/v1/drifts/", drift, "/adopt", in.Body, &p)
 	restoreProposal(&p)
 	return p, err
 }
@@ -148,6 +135,12 @@ func (c *Client) Rollback(ctx context.Context, run, by string) (penumbra.Proposa
 	err := c.callOn(ctx, http.MethodPost, "run", "/v1/runs/", run, "/rollback", in.Body, &p)
 	restoreProposal(&p)
 	return p, err
+}
+
+// Review implements [Resolver].
+func (c *Client) Review(ctx context.Context, run string) (penumbra.Run, error) {
+	var out penumbra.Run
+	return out, c.callOn(ctx, http.MethodPost, "run", "/v1/runs/", run, "/review", nil, &out)
 }
 
 // Model implements [Modeller].
@@ -185,6 +178,36 @@ func (c *Client) RollbackModel(ctx context.Context, by string) (penumbra.ModelVe
 	in.Body.By = by
 	var out penumbra.ModelVersion
 	return out, c.call(ctx, http.MethodPost, "/v1/model/rollback", in.Body, &out)
+}
+
+// Inputs implements [Listener].
+func (c *Client) Inputs(ctx context.Context) ([]penumbra.InputStatus, error) {
+	var list inputList
+	err := c.get(ctx, "/v1/inputs", nil, &list)
+	return list.Inputs, err
+}
+
+// Unmapped implements [Listener].
+func (c *Client) Unmapped(ctx context.Context, limit int) (penumbra.Unmapped, error) {
+	var unmapped penumbra.Unmapped
+	return unmapped, c.get(ctx, "/v1/unmapped", params{}.number("limit", int64(limit)), &unmapped)
+}
+
+// Remap implements [Listener].
+func (c *Client) Remap(ctx context.Context) (penumbra.RemapReport, error) {
+	var report penumbra.RemapReport
+	return report, c.call(ctx, http.MethodPost, "/v1/unmapped/retry", nil, &report)
+}
+
+// Rollups implements [Listener].
+func (c *Client) Rollups(ctx context.Context, q penumbra.RollupQuery) ([]penumbra.Rollup, error) {
+	p := params{}.text("resource", string(q.Resource)).text("metric", q.Metric).time("from", q.From).time("to", q.To)
+	if q.Span != 0 {
+		p = p.text("span", q.Span.String())
+	}
+	var list rollupList
+	err := c.get(ctx, "/v1/metrics", p, &list)
+	return list.Rollups, err
 }
 
 // Acknowledge implements [Resolver].
@@ -247,6 +270,27 @@ func (c *Client) Trigger(ctx context.Context, stack string) error {
 	return c.callOn(ctx, http.MethodPost, "stack", "/v1/stacks/", stack, "/read", nil, nil)
 }
 
+// StartRecording implements [Recorder].
+func (c *Client) StartRecording(ctx context.Context) (string, error) {
+	var started startedRecording
+	err := c.call(ctx, http.MethodPost, "/v1/recordings", nil, &started)
+	return started.ID, err
+}
+
+// RecordedValues implements [Recorder].
+func (c *Client) RecordedValues(ctx context.Context, recording string, after int64) (penumbra.RecordedValues, error) {
+	var page penumbra.RecordedValues
+	if recording == "" {
+		return page, unnamed("recording")
+	}
+	return page, c.get(ctx, "/v1/recordings/"+url.PathEscape(recording)+"/values", params{}.number("after", after), &page)
+}
+
+// EndRecording implements [Recorder].
+func (c *Client) EndRecording(ctx context.Context, recording string) error {
+	return c.callOn(ctx, http.MethodDelete, "recording", "/v1/recordings/", recording, "", nil, nil)
+}
+
 // lineCounter counts the lines that pass and tells its own errors from those
 // of the reader.
 type lineCounter struct {
@@ -305,24 +349,39 @@ func (c *Client) get(ctx context.Context, path string, p params, out any) error 
 // identifier would make it another route.
 func (c *Client) callOn(ctx context.Context, method, noun, prefix, id, suffix string, in, out any) error {
 	if id == "" {
-		return &penumbra.Error{Kind: penumbra.Invalid, What: "the id of the " + noun + " is empty", Remedy: "name one"}
+		return unnamed(noun)
 	}
 	return c.call(ctx, method, prefix+url.PathEscape(id)+suffix, in, out)
 }
 
+func unnamed(noun string) error {
+	return &penumbra.Error{Kind: penumbra.Invalid, What: "the id of the " + noun + " is empty", Remedy: "name one"}
+}
+
 // call calls a route with a JSON body, none if in is nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
-	var body io.ReadCloser
+	var data []byte
 	header := http.Header{}
 	if in != nil {
-		data, err := json.Marshal(in)
-		if err != nil {
+		var err error
+		if data, err = json.Marshal(in); err != nil {
 			return fmt.Errorf("encode the request: %w", err)
 		}
-		body = io.NopCloser(bytes.NewReader(data))
 		header.Set("Content-Type", "application/json")
 	}
-	resp, err := c.send(ctx, method, path, nil, header, body)
+	if method == http.MethodPost {
+		header.Set(idempotencyKey, rand.Text())
+	}
+	send := func() (*http.Response, error) {
+		if in == nil {
+			return c.send(ctx, method, path, nil, header, nil)
+		}
+		return c.send(ctx, method, path, nil, header, io.NopCloser(bytes.NewReader(data)))
+	}
+	resp, err := send()
+	if broke(err) && ctx.Err() == nil && keyed(path) {
+		resp, err = send() // what was done already is not done again
+	}
 	if err != nil {
 		return err
 	}
@@ -343,7 +402,9 @@ func (c *Client) send(ctx context.Context, method, path string, p params, header
 	for name, values := range header {
 		req.Header[name] = values
 	}
-	req.Header.Set("Authorization", "Bearer "+c.token)
+	if c.token != "" { // else the connection's certificate says who asks
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	req.URL.RawQuery = url.Values(p).Encode()
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -22,18 +22,57 @@ func exampleStatus() penumbra.Status {
 		Stacks: []penumbra.StackStatus{{
 			Name: "shop", Dir: "infra/shop", Source: "tofu", Resources: 42, Worst: penumbra.Drifted,
 			LastRead: exampleTime.Add(-2 * time.Minute), NextRead: exampleTime.Add(3 * time.Minute), Took: 4 * time.Second,
+			Sources: []penumbra.SourceStatus{
+				{Name: "tofu", Every: 5 * time.Minute, LastRead: exampleTime.Add(-2 * time.Minute), NextRead: exampleTime.Add(3 * time.Minute), Took: 4 * time.Second, Targeted: true, Cadence: []penumbra.CadenceStatus{
+					{Match: "aws_db_instance.*", Every: time.Minute, Resources: 2, NextRead: exampleTime.Add(20 * time.Second)},
+					{Every: 5 * time.Minute, Resources: 40, NextRead: exampleTime.Add(3 * time.Minute)},
+				}},
+				{Name: "postgres", Every: time.Minute, LastRead: exampleTime.Add(-20 * time.Second), NextRead: exampleTime.Add(40 * time.Second), Took: 80 * time.Millisecond},
+			},
 		}},
 		Resources: 42, Settings: 611,
 		Verdicts:     map[penumbra.Verdict]int{penumbra.InSync: 39, penumbra.NotChecked: 1, penumbra.Impending: 1, penumbra.Drifted: 1},
 		Drifts:       map[penumbra.Verdict]int{penumbra.Impending: 1, penumbra.Drifted: 1},
 		Observations: 18250, Quarantined: 1, Model: "pooled",
+		Inputs: exampleInputs(), Anomalies: 1,
 	}
+}
+
+func exampleInputs() []penumbra.InputStatus {
+	return []penumbra.InputStatus{
+		{Name: "db-log", Kind: "postgresql", Last: exampleTime, Lag: 400 * time.Millisecond, Records: 18450, Mapped: 17200, Skipped: 35, Denied: 5, Unmapped: 1210, Bad: 2},
+		{Name: "prometheus", Kind: "prometheus", Last: exampleTime.Add(-10 * time.Minute), Points: 96000, Series: 64, Unnamed: 1200, Error: "connection refused", Failures: 3},
+	}
+}
+
+func exampleUnmapped() penumbra.Unmapped {
+	return penumbra.Unmapped{Records: 1210, Kinds: []penumbra.UnmappedKind{{
+		Input: "db-log", Format: "postgresql", Action: "ALTER TABLE", Target: "orders", Reason: "no resource is known by any of its names", Count: 1187,
+		First: exampleTime.Add(-26 * time.Hour), Last: exampleTime, Example: "ALTER TABLE orders SET (fillfactor = 70)",
+	}}}
+}
+
+func exampleAnomaly() penumbra.Anomaly {
+	return penumbra.Anomaly{
+		ID: "a-52c0", Resource: exampleAddress, Metric: "latency_seconds", Kind: penumbra.LevelShift,
+		Onset: exampleTime.Add(time.Minute), Time: exampleTime.Add(2 * time.Minute),
+		Value: 1.16, Expected: 0.012, Band: penumbra.Interval{Low: 0.008, High: 0.021}, PValue: 0.0004, Worse: true,
+		Suspects: []penumbra.Suspect{{
+			Resource: exampleAddress, Path: "instance_class", Before: penumbra.String("db.t3.small"), After: penumbra.String("db.t3.large"), Time: exampleTime,
+			Actor: "alice", ActorKind: penumbra.User, Action: "ModifyDBInstance", Source: "cloudtrail", Probability: 0.86, Reason: "changed 1m0s before, on the same resource",
+		}},
+		Drift: "d-4c1e",
+	}
+}
+
+func exampleRollup() penumbra.Rollup {
+	return penumbra.Rollup{Resource: exampleAddress, Metric: "latency_seconds", Start: exampleTime, Span: time.Minute, Count: 4, Sum: 2.21, Min: 0.012, Max: 1.16, Last: 1.02}
 }
 
 func exampleResources() []penumbra.ResourceStatus {
 	return []penumbra.ResourceStatus{{
 		Address: exampleAddress, Type: "aws_db_instance", Verdict: penumbra.Drifted,
-		Settings: 18, Declared: 7, Snapshot: exampleTime.Add(-2 * time.Minute),
+		Settings: 18, Declared: 7, Snapshot: exampleTime.Add(-2 * time.Minute), NextRead: exampleTime.Add(3 * time.Minute),
 	}}
 }
 
@@ -55,13 +94,16 @@ func exampleExpectation() penumbra.Expectation {
 
 func exampleDrift() penumbra.Drift {
 	return penumbra.Drift{
-		ID: "d-4c1e", Resource: exampleAddress, Type: "aws_db_instance", Verdict: penumbra.Drifted,
+		ID: "d-4c1e", Resource: exampleAddress, Type: "aws_db_instance", Verdict: penumbra.Drifted, Critical: true,
 		Cause: penumbra.Cause{
 			Key: "e-91", Actor: "alice", ActorKind: penumbra.User, Action: "ModifyDBInstance",
 			Source: "cloudtrail", Time: exampleTime, After: exampleTime.Add(-5 * time.Minute),
 		},
 		Findings: []penumbra.Finding{exampleFinding()},
-		Opened:   exampleTime.Add(time.Minute), Changed: exampleTime.Add(time.Minute),
+		Impact: []penumbra.Impact{{
+			Anomaly: "a-52c0", Metric: "latency_seconds", Time: exampleTime.Add(2 * time.Minute), Before: 0.012, After: 1.16, Worse: true, Coincidence: 0.002,
+		}},
+		Opened: exampleTime.Add(time.Minute), Changed: exampleTime.Add(time.Minute),
 	}
 }
 
@@ -134,6 +176,46 @@ func exampleRun() penumbra.Run {
 			{State: penumbra.Done, Time: exampleTime.Add(12 * time.Second)},
 		},
 		Started: exampleTime, Ended: exampleTime.Add(12 * time.Second), Outcome: "instance_class is db.t3.small again",
+		Watch: &penumbra.Watch{Until: exampleTime.Add(10*time.Minute + 12*time.Second), WayBack: "p-90bd", Harm: []penumbra.Harm{{
+			Resource: exampleAddress,
+			Impact:   penumbra.Impact{Anomaly: "a-31", Metric: "latency", Time: exampleTime.Add(30 * time.Second), Before: 0.02, After: 0.4, Worse: true, Coincidence: 0.03, Explained: 0.98},
+		}}},
+	}
+}
+
+func exampleReview() penumbra.Run {
+	run := exampleRun()
+	run.Kind, run.Steps, run.Outcome = penumbra.Adopt, run.Steps[:3], "pull request https://github.com/team/estate/pull/17 is open: the drift stays until it is merged and the checkout has it"
+	run.Code = &penumbra.CodeChange{
+		Way: penumbra.PullRequestWay, Branch: "penumbra/d-4c1e-adopt", Base: "main", Commit: "9fceb02d0ae598e95dc970b74767f19372d61af8", Remote: "origin", Pushed: true,
+		Number: 17, URL: "https://github.com/team/estate/pull/17", State: penumbra.ReviewMerged, Seen: exampleTime.Add(2 * time.Hour),
+	}
+	return run
+}
+
+func exampleApproval() penumbra.Approval {
+	run := exampleRun()
+	return penumbra.Approval{Decision: exampleDecision(), By: []string{"alice"}, Needs: 1, Run: &run}
+}
+
+func exampleDecision() penumbra.Decision {
+	return penumbra.Decision{ID: "c-11", Proposal: "p-7f3a", Drift: "d-4c1e", Verb: penumbra.Approve, Hash: exampleHash, By: "alice", Time: exampleTime}
+}
+
+func exampleFreeze() penumbra.Freeze {
+	return penumbra.Freeze{
+		ID: "f-19ab", Stacks: []string{"shop"}, From: exampleTime, Until: exampleTime.Add(96 * time.Hour),
+		Reason: "the spring sale", By: "olga", Created: exampleTime,
+	}
+}
+
+func exampleReport() penumbra.PolicyReport {
+	return penumbra.PolicyReport{
+		Proposal: "p-7f3a", Drift: "d-4c1e", By: "alice", Time: exampleTime, InWindow: true,
+		Answers: []penumbra.PolicyAnswer{
+			{Verb: penumbra.Approve, By: "alice", Allowed: true, Policies: []string{"people", "two-people"}, Needs: 2, Reason: "needs 2 people, says policy two-people"},
+			{Verb: penumbra.Approve, Needs: 1, Reason: "no policy allows it"},
+		},
 	}
 }
 
@@ -160,5 +242,13 @@ func exampleModel() penumbra.ModelStatus {
 			Experts: []string{"counts", "logistic", "network"}, Estate: []float64{0.3, 0.5, 0.2},
 			Types: []penumbra.TypeWeights{{Type: "aws_db_instance", Weights: []float64{0.2, 0.5, 0.3}}}, Parameters: 83648, Examples: 9120,
 		},
+	}
+}
+
+func exampleRecorded() penumbra.RecordedValues {
+	return penumbra.RecordedValues{
+		Page:   42,
+		Values: []penumbra.MetricValue{{Resource: exampleAddress, Metric: "latency_seconds", Worse: penumbra.Up, Time: exampleTime, Value: 0.0017}},
+		Missed: []penumbra.RecordingGap{{Resource: exampleAddress, Values: 120, From: exampleTime.Add(time.Second), To: exampleTime.Add(2 * time.Second)}},
 	}
 }

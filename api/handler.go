@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -12,9 +13,13 @@ import (
 	"github.com/penumbra-iac/penumbra"
 )
 
-// Handler returns the HTTP API of a service. Every route but /healthz needs
-// the token; with an empty token every one of them is refused.
-func Handler(s Service, token string, version string) http.Handler {
+// Handler returns the HTTP API of a service. Every route but /healthz needs a
+// credential.
+func Handler(s Service, who Authenticator, version string, opts ...HandlerOption) http.Handler {
+	o := handlerOptions{answers: &memory{kept: map[string]penumbra.KeptAnswer{}}}
+	for _, opt := range opts {
+		opt(&o)
+	}
 	router := chi.NewRouter()
 	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, newProblem(http.StatusNotFound, penumbra.NotFound, "no route "+r.Method+" "+r.URL.Path, "see /v1/openapi.json for what there is"))
@@ -23,20 +28,22 @@ func Handler(s Service, token string, version string) http.Handler {
 		writeProblem(w, newProblem(http.StatusMethodNotAllowed, penumbra.Invalid, "route "+r.URL.Path+" has no method "+r.Method, "see /v1/openapi.json for what there is"))
 	})
 	a := humachi.New(router, config(version))
+	a.UseMiddleware(guarded(s))
 	addRoutes(a, s)
 	description := document(a)
-	router.Get("/v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+	router.Get("/v1/openapi.json", reached(s, describeAct, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		_, _ = w.Write(description)
-	})
+	}))
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
 	})
-	mux.Handle("/", withToken(token, router))
-	return loopbackOnly(plainHeaders(mux))
+	mux.Handle("POST "+loginPath, router)
+	mux.Handle("/", authenticated(who, once(o.answers, time.Now, router)))
+	return knownHost(plainHeaders(mux))
 }
 
 // plainHeaders keeps answers out of caches and browsers from guessing types.
@@ -50,7 +57,9 @@ func plainHeaders(next http.Handler) http.Handler {
 
 const about = `What Penumbra knows and does: the state of every resource against the shadow it casts, drifts and impending drifts, ways to resolve them, and runs.
 
-Every route needs the daemon's token as a bearer token. Times are RFC 3339 in UTC, durations whole nanoseconds, probabilities between 0 and 1. A sensitive value is never in an answer: its keyed hash stands in its place, and the finding or setting is marked sensitive.
+Every route needs a bearer token: that of the machine's owner, or one that penumbra token create made. Whose it is decides what is recorded: a name in a request has to be the token's, and may be left out. Times are RFC 3339 in UTC, durations whole nanoseconds, probabilities between 0 and 1. A sensitive value is never in an answer: its keyed hash stands in its place, and the finding or setting is marked sensitive.
+
+A POST may carry an Idempotency-Key of your choice, such as a UUID. Sent again with the same key within 24 hours, it is not carried out again but answered as before; another request with that key is refused with 422, and one that comes while the first is at work with 409.
 
 Nothing is changed without a decision that names the hash of the proposal that was shown; if the world has moved since, the answer is a problem of kind "stale".`
 
@@ -62,13 +71,15 @@ func config(version string) huma.Config {
 			Tags: []*huma.Tag{
 				{Name: "watch", Description: "What is known: stacks, resources, shadows, drifts."},
 				{Name: "resolve", Description: "Proposals, decisions and runs."},
+				{Name: "audit", Description: "Who did what, in a chain of hashes."},
 				{Name: "timeline", Description: "Observations in and out as JSON Lines, and reads on demand."},
+				{Name: "access", Description: "Who asks, users and tokens."},
 			},
 			Security: []map[string][]string{{"token": {}}},
 			Components: &huma.Components{
 				Schemas: schemas(),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"token": {Type: "http", Scheme: "bearer", Description: "The token that the daemon made when it first started."},
+					"token": {Type: "http", Scheme: "bearer", Description: "A token that was made for a person, a service or a source; or that of the machine's owner, which the daemon made when it first started."},
 				},
 			},
 		},
@@ -78,6 +89,19 @@ func config(version string) huma.Config {
 		Transformers:                 []huma.Transformer{restate},
 	}
 }
+
+// Description returns the OpenAPI 3.1 document of the API, as a daemon of a version
+// answers it.
+func Description(version string) []byte {
+	a := humachi.New(chi.NewRouter(), config(version))
+	addRoutes(a, undone{})
+	return document(a)
+}
+
+// undone stands for a service while the API is described: nothing of it is called.
+type undone struct{ Service }
+
+func (undone) LastNews() uint64 { return 0 }
 
 // document writes the OpenAPI description once: huma would do it on the first
 // request, without a lock.
@@ -126,7 +150,10 @@ func act[I any](a huma.API, r route, handle func(context.Context, *I) error) {
 func (r route) operation(a huma.API) huma.Operation {
 	return huma.Operation{
 		Method: r.method, Path: r.path, OperationID: r.id, Tags: []string{r.tag},
-		Summary: r.summary, Description: r.description,
+		Summary: r.summary, Description: r.description, Metadata: map[string]any{actKey: actOf(r.id)},
 		Responses: map[string]*huma.Response{"default": problemResponse(a)},
+		// huma's own deadline stays when a body was read already, and then ends the
+		// context of whatever takes longer. The server bounds the pauses of a body.
+		BodyReadTimeout: -1,
 	}
 }

@@ -71,7 +71,7 @@ func operations(t testing.TB) []operation {
 			}
 		}
 	}
-	if len(all) < 17 {
+	if len(all) < 30 {
 		t.Fatalf("found %d operations", len(all))
 	}
 	return all
@@ -82,12 +82,15 @@ func operations(t testing.TB) []operation {
 func TestNoRouteWithoutToken(t *testing.T) {
 	t.Parallel()
 	r := fullRecorder(t)
-	h := Handler(r, testToken, "0")
+	h := Handler(r, opens(testToken), "0")
 	all := append(operations(t), operation{"GET", "/v1/openapi.json", nil}, operation{"GET", "/", nil}, operation{"GET", "/v1/none", nil}, operation{"PUT", "/healthz", nil})
 	for name, header := range map[string]string{
 		"none": "", "wrong": "Bearer wrong", "empty": "Bearer ", "scheme only": "Bearer", "basic": "Basic " + testToken, "bare": testToken, "longer": "Bearer " + testToken + "x",
 	} {
 		for _, o := range all {
+			if o.path == loginPath {
+				continue // it gives the credential; TestLogin
+			}
 			path := strings.NewReplacer("{id}", "x", "{name}", "shop", "{number}", "3").Replace(o.path)
 			w := request(h, o.method, path, "{}", func(req *http.Request) { req.Header.Set("Authorization", header) })
 			if w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") == "" {
@@ -106,7 +109,7 @@ func TestNoRouteWithoutToken(t *testing.T) {
 
 func TestEmptyTokenOpensNothing(t *testing.T) {
 	t.Parallel()
-	h := Handler(&recorder{}, "", "0")
+	h := Handler(&recorder{}, opens(""), "0")
 	for _, header := range []string{"", "Bearer", "Bearer "} {
 		if w := request(h, "GET", "/v1/status", "", func(r *http.Request) { r.Header.Set("Authorization", header) }); w.Code != http.StatusUnauthorized {
 			t.Errorf("%q answers %d", header, w.Code)
@@ -116,7 +119,7 @@ func TestEmptyTokenOpensNothing(t *testing.T) {
 
 func TestHost(t *testing.T) {
 	t.Parallel()
-	h := Handler(&recorder{}, testToken, "0")
+	h := Handler(&recorder{}, opens(testToken), "0")
 	for host, want := range map[string]int{
 		"localhost": 200, "localhost:7777": 200, "LocalHost.": 200, "127.0.0.1": 200, "127.9.9.9:80": 200, "[::1]": 200, "[::1]:7777": 200, "::1": 200,
 		"": 421, "evil.example": 421, "localhost.evil.example": 421, "127.0.0.1.evil.example:80": 421, "10.0.0.1": 421, "0.0.0.0:80": 421,
@@ -132,7 +135,7 @@ func TestHost(t *testing.T) {
 
 func TestNoCORS(t *testing.T) {
 	t.Parallel()
-	h := Handler(&recorder{}, testToken, "0")
+	h := Handler(&recorder{}, opens(testToken), "0")
 	for _, method := range []string{"GET", "OPTIONS"} {
 		w := request(h, method, "/v1/status", "", func(r *http.Request) {
 			r.Header.Set("Origin", "https://evil.example")
@@ -161,13 +164,25 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "/v1/drifts?limit=-1", "", 422, "limit"},
 		{"GET", "/v1/drifts?limit=many", "", 422, "limit"},
 		{"GET", "/v1/drifts?activ=true", "", 422, "activ"},
+		{"GET", "/v1/unmapped?limit=-1", "", 422, "limit"},
+		{"GET", "/v1/anomalies?limit=-1", "", 422, "limit"},
+		{"GET", "/v1/anomalies?from=yesterday", "", 422, "from"},
+		{"GET", "/v1/metrics?span=minute", "", 422, "span"},
+		{"GET", "/v1/metrics?span=-1m", "", 422, "span"},
+		{"GET", "/v1/metrics?span=60000000000", "", 422, "span"},
+		{"GET", "/v1/recordings/v/values?after=-1", "", 422, "after"},
 		{"GET", "/v1/observations?kinds=events", "", 422, "kinds"},
 		{"GET", "/v1/observations?from=yesterday", "", 422, "from"},
 		{"POST", "/v1/proposals/p/approve", "", 400, "body"},
 		{"POST", "/v1/proposals/p/approve", "{", 400, "body"},
 		{"POST", "/v1/proposals/p/approve", `{"by":"alice"}`, 422, "hash"},
+		{"POST", "/v1/proposals/p/approve", `{"by":"bob","hash":"a"}`, 403, "bob"},
+		{"PATCH", "/v1/users/alice", `{"pasword":"x"}`, 422, "pasword"},
+		{"POST", "/v1/users", `{"password":"x"}`, 422, "name"},
+		{"POST", "/v1/tokens", `{"name":"x"}`, 422, "kind"},
 		{"POST", "/v1/proposals/p/approve", `{"by":"alice","hash":""}`, 422, "hash"},
 		{"POST", "/v1/proposals/p/approve", `{"by":"alice","hash":"a","force":true}`, 422, "force"},
+		{"POST", "/v1/drifts/d/adopt", `{"only":[]}`, 422, "only"},
 		{"POST", "/v1/proposals/p/customize", `{"values":[]}`, 422, "values"},
 		{"POST", "/v1/proposals/p/customize", `{"values":[{"path":"a","value":[1]}]}`, 422, "scalar"},
 		{"POST", "/v1/proposals/p/reject", `{"by":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "large"},
@@ -175,7 +190,7 @@ func TestBadRequests(t *testing.T) {
 		{"DELETE", "/v1/drifts/d", "", 405, "DELETE"},
 	} {
 		r := &recorder{}
-		w := request(Handler(r, testToken, "0"), tc.method, tc.target, tc.body, nil)
+		w := request(Handler(r, opens(testToken), "0"), tc.method, tc.target, tc.body, nil)
 		p := readProblem(t, w)
 		if w.Code != tc.status || !strings.Contains(p.Detail, tc.detail) {
 			t.Errorf("%s %s %.60s: %d %s", tc.method, tc.target, tc.body, w.Code, p.Detail)
@@ -190,7 +205,7 @@ func TestBadRequests(t *testing.T) {
 // repeated in the answer.
 func TestProblemsDoNotEcho(t *testing.T) {
 	t.Parallel()
-	h := Handler(&recorder{}, testToken, "0")
+	h := Handler(&recorder{}, opens(testToken), "0")
 	for _, body := range []string{`{"by":"alice","hash":7,"password":"hunter2"}`, `"hunter2"`, `{"by":["hunter2"],"hash":"x"}`} {
 		if w := request(h, "POST", "/v1/proposals/p/approve", body, nil); w.Code < 400 || strings.Contains(w.Body.String(), "hunter2") {
 			t.Errorf("%s answers %d %s", body, w.Code, w.Body)
@@ -200,9 +215,9 @@ func TestProblemsDoNotEcho(t *testing.T) {
 
 func TestOne(t *testing.T) {
 	t.Parallel()
-	full := Handler(fullRecorder(t), testToken, "0")
-	empty := Handler(&recorder{}, testToken, "0")
-	for path, id := range map[string]string{"/v1/drifts/": "d-4c1e", "/v1/runs/": "r-02b9"} {
+	full := Handler(fullRecorder(t), opens(testToken), "0")
+	empty := Handler(&recorder{}, opens(testToken), "0")
+	for path, id := range map[string]string{"/v1/drifts/": "d-4c1e", "/v1/runs/": "r-02b9", "/v1/anomalies/": "a-52c0"} {
 		w := request(full, "GET", path+id, "", nil)
 		var got struct{ ID string }
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 200 || got.ID != id {
@@ -212,7 +227,7 @@ func TestOne(t *testing.T) {
 			t.Errorf("%snone answers %d", path, w.Code)
 		}
 	}
-	for _, path := range []string{"/v1/resources", "/v1/drifts", "/v1/runs", "/v1/drifts/d/proposals"} {
+	for _, path := range []string{"/v1/resources", "/v1/drifts", "/v1/runs", "/v1/drifts/d/proposals", "/v1/inputs", "/v1/unmapped", "/v1/anomalies", "/v1/metrics", "/v1/recordings/v/values"} {
 		if w := request(empty, "GET", path, "", nil); strings.Contains(w.Body.String(), "null") || !strings.Contains(w.Body.String(), "[]") {
 			t.Errorf("%s: an empty list is %s", path, w.Body)
 		}
@@ -242,7 +257,7 @@ func TestIngestEncodings(t *testing.T) {
 		{"gzip", exampleLine, 422}, {"br", exampleLine, 422}, {"gzip", "", 422},
 	} {
 		r := &recorder{}
-		w := request(Handler(r, testToken, "0"), "POST", "/v1/observations?source=s", tc.body, func(req *http.Request) { req.Header.Set("Content-Encoding", tc.encoding) })
+		w := request(Handler(r, opens(testToken), "0"), "POST", "/v1/observations?source=s", tc.body, func(req *http.Request) { req.Header.Set("Content-Encoding", tc.encoding) })
 		if w.Code != tc.status {
 			t.Errorf("%q: status %d %s", tc.encoding, w.Code, w.Body)
 		}
@@ -251,7 +266,7 @@ func TestIngestEncodings(t *testing.T) {
 		}
 	}
 	cut := gzipped(t, strings.Repeat(exampleLine, 100))
-	w := request(Handler(&recorder{}, testToken, "0"), "POST", "/v1/observations", cut[:len(cut)/2], func(req *http.Request) { req.Header.Set("Content-Encoding", "gzip") })
+	w := request(Handler(&recorder{}, opens(testToken), "0"), "POST", "/v1/observations", cut[:len(cut)/2], func(req *http.Request) { req.Header.Set("Content-Encoding", "gzip") })
 	if w.Code < 400 {
 		t.Errorf("half a gzip stream answers %d", w.Code)
 	}
@@ -267,7 +282,7 @@ func TestIngestIsBounded(t *testing.T) {
 		t.Skip("moves 1 GiB")
 	}
 	r := &recorder{ingest: func(in io.Reader) error { _, err := io.Copy(io.Discard, in); return err }}
-	_, err := InProcess(Handler(r, testToken, "0"), testToken).Ingest(t.Context(), zeros{}, "endless")
+	_, err := InProcess(Handler(r, opens(testToken), "0"), testToken).Ingest(t.Context(), zeros{}, "endless")
 	var e *penumbra.Error
 	if !errors.As(err, &e) || e.Kind != penumbra.Invalid || !strings.Contains(e.Remedy, "split") {
 		t.Errorf("got %v", err)
@@ -276,7 +291,7 @@ func TestIngestIsBounded(t *testing.T) {
 
 func TestDescription(t *testing.T) {
 	t.Parallel()
-	w := request(Handler(&recorder{}, testToken, "1.2.3"), "GET", "/v1/openapi.json", "", nil)
+	w := request(Handler(&recorder{}, opens(testToken), "1.2.3"), "GET", "/v1/openapi.json", "", nil)
 	var doc struct {
 		OpenAPI string
 		Info    struct{ Title, Version string }
@@ -290,7 +305,7 @@ func TestDescription(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
 		t.Fatal(err)
 	}
-	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || len(doc.Paths) < 15 {
+	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || len(doc.Paths) < 28 {
 		t.Errorf("%s %+v with %d paths", doc.OpenAPI, doc.Info, len(doc.Paths))
 	}
 	for path, methods := range doc.Paths {
@@ -305,7 +320,7 @@ func TestDescription(t *testing.T) {
 			}
 		}
 	}
-	for _, verdict := range []string{`"in sync"`, `"not checked"`, `"rolled back"`, `"acknowledged"`} {
+	for _, verdict := range []string{`"in sync"`, `"not checked"`, `"rolled back"`, `"acknowledged"`, `"level shift"`, `"either"`} {
 		if !strings.Contains(w.Body.String(), verdict) {
 			t.Errorf("the description does not list %s", verdict)
 		}
@@ -339,7 +354,7 @@ func TestExamplesFit(t *testing.T) {
 			checked++
 		}
 	}
-	if checked < 14 {
+	if checked < 22 {
 		t.Errorf("only %d examples", checked)
 	}
 }
@@ -376,7 +391,9 @@ func FuzzRequest(f *testing.F) {
 	f.Add("POST", "/v1/drifts/d/accept", `{"by":"b","until":"2026-13-01T00:00:00Z"}`, "")
 	f.Add("POST", "/v1/proposals/p/customize", `{"values":[{"path":"a","value":1e999,"sensitive":true}]}`, "")
 	f.Add("POST", "/v1/stacks/../read", "", "")
-	h := Handler(&recorder{}, testToken, "0")
+	f.Add("GET", "/v1/metrics?span=1e9h&from=2026-03-01T00:00:00Z&metric=%00", "", "")
+	f.Add("POST", "/v1/unmapped/retry", "{}", "")
+	h := Handler(&recorder{}, opens(testToken), "0")
 	f.Fuzz(func(t *testing.T, method, target, body, encoding string) {
 		r, err := http.NewRequest(method, "http://localhost"+target, strings.NewReader(body))
 		if err != nil || !strings.HasPrefix(target, "/") {

@@ -26,14 +26,14 @@ type newVersion struct {
 type promotion struct {
 	Number int `path:"number" doc:"The version's number." example:"3"`
 	Body   struct {
-		By     string `json:"by" doc:"Who promotes it." example:"alice"`
+		By     string `json:"by,omitempty" doc:"Who promotes it: the credential's name, which may be left out." example:"alice"`
 		Forced string `json:"forced,omitempty" doc:"Why it is promoted although it was not shown to be better; recorded."`
 	}
 }
 
 type modelRollback struct {
 	Body struct {
-		By string `json:"by" doc:"Who goes back." example:"alice"`
+		By string `json:"by,omitempty" doc:"Who goes back: the credential's name, which may be left out." example:"alice"`
 	}
 }
 
@@ -58,7 +58,12 @@ func addModels(a huma.API, s Modeller) {
 	op := add.operation(a)
 	op.MaxBodyBytes = maxVersion
 	huma.Register(a, op, func(ctx context.Context, in *newVersion) (*output[penumbra.ModelVersion], error) {
-		v, err := s.AddVersion(ctx, in.Body.Version, in.Body.Data)
+		v := in.Body.Version
+		var err error
+		if v.By, err = asker(ctx, v.By); err != nil {
+			return nil, problemOf(err)
+		}
+		v, err = s.AddVersion(ctx, v, in.Body.Data)
 		if err != nil {
 			return nil, problemOf(err)
 		}
@@ -69,12 +74,20 @@ func addModels(a huma.API, s Modeller) {
 		"Promote a version of the model", "Makes it the active one: the model is built again from it and the timeline while observations wait. It is refused if the version has not beaten the active one on the latest window and no reason is given.",
 		exampleVersion(),
 	}, func(ctx context.Context, in *promotion) (penumbra.ModelVersion, error) {
-		return s.Promote(ctx, in.Number, in.Body.By, in.Body.Forced)
+		by, err := asker(ctx, in.Body.By)
+		if err != nil {
+			return penumbra.ModelVersion{}, err
+		}
+		return s.Promote(ctx, in.Number, by, in.Body.Forced)
 	})
 	answer(a, route{http.MethodPost, "/v1/model/rollback", "rollback-model", "resolve",
 		"Go back to the version before", "What the model adopted last while it served no longer serves; if there is no such, the version before the active one is active again. The answer is the version that was left.",
 		exampleVersion(),
 	}, func(ctx context.Context, in *modelRollback) (penumbra.ModelVersion, error) {
-		return s.RollbackModel(ctx, in.Body.By)
+		by, err := asker(ctx, in.Body.By)
+		if err != nil {
+			return penumbra.ModelVersion{}, err
+		}
+		return s.RollbackModel(ctx, by)
 	})
 }

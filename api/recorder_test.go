@@ -39,9 +39,25 @@ type recorder struct {
 	proposals []penumbra.Proposal
 	omitted   []penumbra.Omitted
 	runs      []penumbra.Run
+	approval  penumbra.Approval
+	decisions []penumbra.Decision
+	policies  penumbra.PolicyReport
+	freezes   []penumbra.Freeze
+	entries   []penumbra.AuditEntry
+	audited   penumbra.AuditReport
 	report    penumbra.IngestReport
 	model     penumbra.ModelStatus
 	versions  []penumbra.ModelVersion
+	inputs    []penumbra.InputStatus
+	unmapped  penumbra.Unmapped
+	remapped  penumbra.RemapReport
+	anomalies []penumbra.Anomaly
+	rollups   []penumbra.Rollup
+	channels  []penumbra.ChannelStatus
+	notices   []penumbra.Notice
+	recording string
+	recorded  penumbra.RecordedValues
+	told      bulletin
 	taken     []byte
 	ingest    func(io.Reader) error
 	export    func(io.Writer) (int, error)
@@ -101,20 +117,28 @@ func (r *recorder) Runs(_ context.Context, q penumbra.RunQuery) ([]penumbra.Run,
 	return r.runs, r.record("Runs", q)
 }
 
-func (r *recorder) Approve(_ context.Context, proposal, hash, by string) (penumbra.Run, error) {
-	return first(r.runs), r.record("Approve", proposal, hash, by)
+func (r *recorder) Approve(_ context.Context, proposal, hash, by string) (penumbra.Approval, error) {
+	return r.approval, r.record("Approve", proposal, hash, by)
 }
 
 func (r *recorder) Reject(_ context.Context, proposal, by, reason string) error {
 	return r.record("Reject", proposal, by, reason)
 }
 
-func (r *recorder) Customize(_ context.Context, proposal string, values []penumbra.Setting, by string) (penumbra.Proposal, error) {
-	return first(r.proposals), r.record("Customize", proposal, values, by)
+func (r *recorder) Customize(_ context.Context, proposal string, edit penumbra.Edit, by string) (penumbra.Proposal, error) {
+	return first(r.proposals), r.record("Customize", proposal, edit, by)
+}
+
+func (r *recorder) AdoptPart(_ context.Context, drift string, only []string, revert bool, by string) (penumbra.Proposal, error) {
+	return first(r.proposals), r.record("AdoptPart", drift, only, revert, by)
 }
 
 func (r *recorder) Rollback(_ context.Context, run, by string) (penumbra.Proposal, error) {
 	return first(r.proposals), r.record("Rollback", run, by)
+}
+
+func (r *recorder) Review(_ context.Context, run string) (penumbra.Run, error) {
+	return first(r.runs), r.record("Review", run)
 }
 
 func (r *recorder) Acknowledge(_ context.Context, drift, by string) (penumbra.Drift, error) {
@@ -123,6 +147,44 @@ func (r *recorder) Acknowledge(_ context.Context, drift, by string) (penumbra.Dr
 
 func (r *recorder) Accept(_ context.Context, drift, by, reason string, until time.Time) (penumbra.Drift, error) {
 	return first(r.drifts), r.record("Accept", drift, by, reason, until)
+}
+
+func (r *recorder) Snooze(_ context.Context, drift, by, reason string, until time.Time) (penumbra.Drift, error) {
+	return first(r.drifts), r.record("Snooze", drift, by, reason, until)
+}
+
+func (r *recorder) Decisions(_ context.Context, q penumbra.DecisionQuery) ([]penumbra.Decision, error) {
+	return r.decisions, r.record("Decisions", q)
+}
+
+func (r *recorder) Policies(_ context.Context, proposal, by string) (penumbra.PolicyReport, error) {
+	return r.policies, r.record("Policies", proposal, by)
+}
+
+func (r *recorder) Freezes(context.Context) ([]penumbra.Freeze, error) {
+	return r.freezes, r.record("Freezes")
+}
+
+func (r *recorder) Freeze(_ context.Context, f penumbra.Freeze) (penumbra.Freeze, error) {
+	return first(r.freezes), r.record("Freeze", f)
+}
+
+func (r *recorder) Unfreeze(_ context.Context, id, by string) (penumbra.Freeze, error) {
+	return first(r.freezes), r.record("Unfreeze", id, by)
+}
+
+func (r *recorder) Reach(context.Context, penumbra.Act) error { return nil }
+
+func (r *recorder) AuditEntries(_ context.Context, q penumbra.AuditQuery) ([]penumbra.AuditEntry, error) {
+	return r.entries, r.record("AuditEntries", q)
+}
+
+func (r *recorder) AuditHead(context.Context) (penumbra.AuditHead, error) {
+	return r.audited.Head, r.record("AuditHead")
+}
+
+func (r *recorder) VerifyAudit(_ context.Context, heads []penumbra.AuditHead) (penumbra.AuditReport, error) {
+	return r.audited, r.record("VerifyAudit", heads)
 }
 
 func (r *recorder) Ingest(_ context.Context, in io.Reader, source string) (penumbra.IngestReport, error) {
@@ -172,4 +234,79 @@ func (r *recorder) Promote(_ context.Context, number int, by, forced string) (pe
 
 func (r *recorder) RollbackModel(_ context.Context, by string) (penumbra.ModelVersion, error) {
 	return first(r.versions), r.record("RollbackModel", by)
+}
+
+func (r *recorder) Inputs(context.Context) ([]penumbra.InputStatus, error) {
+	return r.inputs, r.record("Inputs")
+}
+
+func (r *recorder) Unmapped(_ context.Context, limit int) (penumbra.Unmapped, error) {
+	return r.unmapped, r.record("Unmapped", limit)
+}
+
+func (r *recorder) Remap(context.Context) (penumbra.RemapReport, error) {
+	return r.remapped, r.record("Remap")
+}
+
+func (r *recorder) Anomalies(_ context.Context, q penumbra.AnomalyQuery) ([]penumbra.Anomaly, error) {
+	return r.anomalies, r.record("Anomalies", q)
+}
+
+func (r *recorder) Rollups(_ context.Context, q penumbra.RollupQuery) ([]penumbra.Rollup, error) {
+	return r.rollups, r.record("Rollups", q)
+}
+
+func (r *recorder) StartRecording(context.Context) (string, error) {
+	return r.recording, r.record("StartRecording")
+}
+
+func (r *recorder) RecordedValues(_ context.Context, recording string, after int64) (penumbra.RecordedValues, error) {
+	return r.recorded, r.record("RecordedValues", recording, after)
+}
+
+func (r *recorder) EndRecording(_ context.Context, recording string) error {
+	return r.record("EndRecording", recording)
+}
+
+func (r *recorder) Accounts(context.Context) ([]penumbra.Account, error) {
+	return []penumbra.Account{exampleAccount()}, r.record("Accounts")
+}
+
+func (r *recorder) AddAccount(_ context.Context, n penumbra.NewAccount) (penumbra.Account, error) {
+	return exampleAccount(), r.record("AddAccount", n)
+}
+
+func (r *recorder) ChangeAccount(_ context.Context, name string, c penumbra.AccountChange) (penumbra.Account, error) {
+	return exampleAccount(), r.record("ChangeAccount", name, c)
+}
+
+func (r *recorder) SignIn(_ context.Context, name, password, from string) (*penumbra.Principal, error) {
+	p := alice()
+	return &p, r.record("SignIn", name, password, from)
+}
+
+func (r *recorder) Tokens(context.Context) ([]penumbra.Token, error) {
+	return []penumbra.Token{exampleToken()}, r.record("Tokens")
+}
+
+func (r *recorder) AddToken(_ context.Context, n penumbra.NewToken) (penumbra.MadeToken, error) {
+	return penumbra.MadeToken{Token: exampleToken(), Secret: "s"}, r.record("AddToken", n)
+}
+
+func (r *recorder) RevokeToken(_ context.Context, id string) (penumbra.Token, error) {
+	return exampleToken(), r.record("RevokeToken", id)
+}
+
+func (r *recorder) LastNews() uint64 { return r.told.number() }
+
+func (r *recorder) News(ctx context.Context, after uint64) ([]penumbra.News, error) {
+	return r.told.after(ctx, after)
+}
+
+func (r *recorder) FindResources(_ context.Context, q penumbra.ResourceQuery) (penumbra.ResourcePage, error) {
+	return penumbra.ResourcePage{Resources: r.resources, Found: len(r.resources)}, r.record("FindResources", q)
+}
+
+func (r *recorder) FindDrifts(_ context.Context, q penumbra.DriftQuery) (penumbra.DriftPage, error) {
+	return penumbra.DriftPage{Drifts: r.drifts, Found: len(r.drifts)}, r.record("FindDrifts", q)
 }

@@ -71,6 +71,15 @@ func restoreShadow(view *penumbra.ShadowView) {
 	restoreEach(view.Drifts, restoreDrift)
 }
 
+// restoreAnomaly restores what its suspects changed. They carry no mark, as the
+// changes of a plan do not.
+func restoreAnomaly(a *penumbra.Anomaly) {
+	restoreEach(a.Suspects, func(s *penumbra.Suspect) {
+		restoreSecret(&s.Before)
+		restoreSecret(&s.After)
+	})
+}
+
 // restoreProposal restores a plan's changes. They carry no mark: a sensitive
 // value is always a secret there, and nobody compares them with real strings.
 func restoreProposal(p *penumbra.Proposal) {

@@ -25,6 +25,8 @@ func schemas() huma.Registry {
 		reflect.TypeFor[penumbra.ActorKind]():       reflect.TypeFor[actorKind](),
 		reflect.TypeFor[penumbra.InfluenceKind]():   reflect.TypeFor[influenceKind](),
 		reflect.TypeFor[penumbra.VersionState]():    reflect.TypeFor[versionState](),
+		reflect.TypeFor[penumbra.AnomalyKind]():     reflect.TypeFor[anomalyKind](),
+		reflect.TypeFor[penumbra.Direction]():       reflect.TypeFor[direction](),
 	} {
 		registry.RegisterTypeAlias(of, is)
 	}
@@ -57,6 +59,8 @@ type (
 	actorKind       struct{}
 	influenceKind   struct{}
 	versionState    struct{}
+	anomalyKind     struct{}
+	direction       struct{}
 )
 
 // Schema implements [huma.SchemaProvider].
@@ -92,6 +96,16 @@ func (influenceKind) Schema(huma.Registry) *huma.Schema {
 // Schema implements [huma.SchemaProvider].
 func (versionState) Schema(huma.Registry) *huma.Schema {
 	return names(penumbra.CandidateVersion, penumbra.TakenBackVersion)
+}
+
+// Schema implements [huma.SchemaProvider].
+func (anomalyKind) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Enum: []any{string(penumbra.Spike), string(penumbra.LevelShift), string(penumbra.Silence)}}
+}
+
+// Schema implements [huma.SchemaProvider].
+func (direction) Schema(huma.Registry) *huma.Schema {
+	return names(penumbra.Either, penumbra.Down)
 }
 
 // names describes an enumeration whose values run from first to last.

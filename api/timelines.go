@@ -112,7 +112,7 @@ type stackPath struct {
 
 func addTimelines(a huma.API, s Carrier) {
 	ingest := route{http.MethodPost, "/v1/observations", "ingest-observations", "timeline",
-		"Take a timeline in", "One observation a line. A line that cannot be read is kept aside, counted and listed; it never stops the rest, and the answer is 200 all the same: see bad. Observations that are there already are counted as repeated. The body is streamed; up to 1 GiB on the wire.",
+		"Take a timeline in", "One observation a line. A line that cannot be read is kept aside, counted and listed; it never stops the rest, and the answer is 200 all the same: see bad. Observations that are there already are counted as repeated. Single values of metrics, of the source live, are watched, counted apart and not kept. The body is streamed; up to 1 GiB on the wire.",
 		penumbra.IngestReport{Lines: 1000, Added: 990, Repeated: 9, Bad: 1, BadLines: []penumbra.BadLine{exampleBadLine()}},
 	}
 	registerIngest(a, s, ingest)

@@ -129,7 +129,7 @@ func (j *judgement) absent() {
 func (j *judgement) setting(c *cursor, e *penumbra.Expectation, f *penumbra.Forecast) {
 	verdict, horizon, near := j.verdict(c, e, f)
 	if verdict == penumbra.InSync && !near {
-		j.out.InSync++
+		j.inSync(c, e)
 		return
 	}
 	var rule penumbra.Rule
@@ -140,10 +140,10 @@ func (j *judgement) setting(c *cursor, e *penumbra.Expectation, f *penumbra.Fore
 	foreseen := verdict == penumbra.InSync || verdict == penumbra.Impending
 	switch {
 	case foreseen && ignored: // what may leave is not announced
-		j.out.InSync++
+		j.inSync(c, e)
 		return
 	case verdict == penumbra.InSync:
-		j.out.InSync++
+		j.inSync(c, e)
 		j.out.Hovering = append(j.out.Hovering, c.path)
 		return
 	case ignored:
@@ -157,6 +157,9 @@ func (j *judgement) setting(c *cursor, e *penumbra.Expectation, f *penumbra.Fore
 	if e != nil {
 		finding.Expectation = cloneExpectation(e)
 	}
+	if limited(c, e) {
+		finding.Template = e.Limit.Bound
+	}
 	if verdict == penumbra.Impending {
 		kept := *f
 		finding.Forecast, finding.Horizon = &kept, horizon
@@ -164,9 +167,26 @@ func (j *judgement) setting(c *cursor, e *penumbra.Expectation, f *penumbra.Fore
 	j.out.Findings = append(j.out.Findings, finding)
 }
 
+// inSync counts a setting with which all is well.
+func (j *judgement) inSync(c *cursor, e *penumbra.Expectation) {
+	j.out.InSync++
+	if limited(c, e) {
+		j.out.Limited = append(j.out.Limited, c.path)
+	}
+}
+
+// limited reports whether bounds take the template's place: only where the code
+// does not say which value it wants.
+func limited(c *cursor, e *penumbra.Expectation) bool {
+	return e != nil && e.Limit != nil && !c.declared
+}
+
 // verdict is the table, before any rule. near reports, for a setting in sync,
 // that its forecast is close to a threshold.
 func (j *judgement) verdict(c *cursor, e *penumbra.Expectation, f *penumbra.Forecast) (v penumbra.Verdict, horizon int, near bool) {
+	if limited(c, e) {
+		return j.withinLimit(e.Limit, f)
+	}
 	if !canCompare(c, e) {
 		return penumbra.NotChecked, 0, false
 	}
@@ -177,6 +197,23 @@ func (j *judgement) verdict(c *cursor, e *penumbra.Expectation, f *penumbra.Fore
 		return penumbra.Unexpected, 0, false
 	}
 	if f == nil || f.Habit || !c.declared || c.t.Kind() == penumbra.UnknownKind {
+		return penumbra.InSync, 0, false
+	}
+	if horizon, near = j.th.passes(f); horizon >= 0 {
+		return penumbra.Impending, horizon, near
+	}
+	return penumbra.InSync, 0, near
+}
+
+// withinLimit is the table of a setting whose template is bounds: moves between
+// them are its own affair, whoever makes them.
+func (j *judgement) withinLimit(l *penumbra.Limit, f *penumbra.Forecast) (v penumbra.Verdict, horizon int, near bool) {
+	switch {
+	case l.Unread:
+		return penumbra.NotChecked, 0, false
+	case l.Passed:
+		return penumbra.Drifted, 0, false
+	case f == nil || f.Habit:
 		return penumbra.InSync, 0, false
 	}
 	if horizon, near = j.th.passes(f); horizon >= 0 {
@@ -239,6 +276,10 @@ func cloneExpectation(e *penumbra.Expectation) penumbra.Expectation {
 	if e.Interval != nil {
 		interval := *e.Interval
 		out.Interval = &interval
+	}
+	if e.Limit != nil {
+		limit := *e.Limit
+		out.Limit = &limit
 	}
 	return out
 }

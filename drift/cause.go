@@ -41,15 +41,24 @@ func (t *turn) cause(path string) penumbra.Cause {
 	return penumbra.Cause{Key: spanKey + stamp(after) + "/" + stamp(seen), Time: seen, After: after}
 }
 
-// lateCause returns the event that explains a drift so far put down to a span:
-// logs arrive later than snapshots.
+// lateCause returns the event that explains a drift better than what it is put
+// down to so far, a span or an event from before it: logs arrive later than
+// snapshots. In the place of an event only one comes that names the setting.
 func (t *turn) lateCause(s *state) (penumbra.Cause, bool) {
+	seen, named := s.Cause.Time, false
 	if !strings.HasPrefix(s.Cause.Key, spanKey) {
-		return penumbra.Cause{}, false
+		if s.Cause.Actor == "" || s.Cause.After.IsZero() || s.Cause.Time.After(s.Cause.After) {
+			return penumbra.Cause{}, false
+		}
+		seen, named = s.Changed, true
 	}
 	for _, f := range s.Findings {
-		if e := t.lastEvent(s.Cause.After, s.Cause.Time, f.Path); e != nil {
-			return eventCause(e, s.Cause.After), true
+		e := t.lastEvent(s.Cause.After, seen, f.Path)
+		if e == nil || named && len(e.Paths) == 0 {
+			continue
+		}
+		if cause := eventCause(e, s.Cause.After); cause.Key != s.Cause.Key {
+			return cause, true
 		}
 	}
 	return penumbra.Cause{}, false
@@ -65,28 +74,30 @@ func (t *turn) lastWithout() time.Time {
 	return r.PriorSnapshot
 }
 
+// effective is how long an act may take to show: a server re-reads its files in
+// the background, and the event that tells of it has started a look by then.
+const effective = 10 * time.Second
+
 // lastEvent returns the latest event on a setting that happened between after
 // and until, nil if there is none. An event of the same time as the snapshot
-// before counts: that snapshot did not show it yet.
+// before counts: that snapshot did not show it yet. So does one a little earlier
+// that names the setting, if no later one does, and one of the same second in a
+// log that has whole seconds.
 func (t *turn) lastEvent(after, until time.Time, path string) *penumbra.Touch {
+	var early *penumbra.Touch
 	for i := range slices.Backward(t.resource.Recent) {
 		e := &t.resource.Recent[i]
-		if e.Action == penumbra.ActionAccept || e.Action == penumbra.ActionReject {
-			continue // words about a drift, not causes of one
+		if penumbra.IsRemark(e.Action) || e.Time.After(until) || !e.Touches(path) {
+			continue
 		}
-		if !e.Time.Before(after) && !e.Time.After(until) && touches(e, path) {
+		if !e.Time.Before(after) {
 			return e
 		}
+		if early == nil && (len(e.Paths) > 0 && e.Time.After(after.Add(-effective)) || e.Time.Equal(after.Truncate(time.Second))) {
+			early = e
+		}
 	}
-	return nil
-}
-
-// touches reports whether an event is about the setting at path, "" for the
-// whole resource. An event that lists nothing may be about anything.
-func touches(e *penumbra.Touch, path string) bool {
-	return path == "" || len(e.Paths) == 0 || slices.ContainsFunc(e.Paths, func(p string) bool {
-		return p == path || strings.HasPrefix(path, p+".")
-	})
+	return early
 }
 
 func eventCause(e *penumbra.Touch, after time.Time) penumbra.Cause {

@@ -28,6 +28,11 @@
 //   - Impending is a declared setting with A = T whose forecast passes the
 //     threshold of a horizon. What a habit is about to do is not announced
 //     ([penumbra.Forecast.Habit]): it would be tolerated.
+//   - A limit ([penumbra.Expectation.Limit]) takes the template's place where the
+//     code does not declare the setting. Within its bounds the setting is in sync
+//     whoever moves it, or impending if the forecast says that it will pass one;
+//     beyond them it is drifted, and the finding's template is the bound passed.
+//     A value that is no amount is not checked. Nothing is unexpected.
 //   - Pending is code that moved and was not applied: A is what was last
 //     applied. It comes before a rule, which speaks of the world and not of the
 //     code.
@@ -49,7 +54,9 @@
 // again or, if undeclared, one that was expected when it opened (returned);
 // when the code moved (template changed); by a person's word (accepted); when
 // automation made it a habit (habitual); when a forecast fell well below its
-// threshold (receded); when the resource ended (gone). A drift ends with its
+// threshold (receded); when the resource ended (gone). Of a setting with a
+// limit: when it is within it again (returned), or the limit has moved, come or
+// gone (template changed). A drift ends with its
 // last finding. A read that failed changes nothing.
 //
 // An acceptance lasts as a rule with the value that was accepted and an expiry,

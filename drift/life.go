@@ -185,10 +185,11 @@ func (t *turn) leavesQuiet(d *penumbra.Drift) bool {
 	return left > 0 && left < len(d.Findings)
 }
 
-// reopen takes back an acknowledgement: a person said that they know of
-// something that has since become worse.
+// reopen takes back an acknowledgement and a snooze: a person said that they
+// know of something that has since become worse.
 func (s *state) reopen() {
 	s.Status, s.AcknowledgedAt, s.AcknowledgedBy = penumbra.Open, time.Time{}, ""
+	s.Wake()
 }
 
 // resolve closes a drift; it keeps its last findings, to be read later.
@@ -243,6 +244,8 @@ func (t *turn) end(d *penumbra.Drift, f, now *penumbra.Finding) penumbra.Resolut
 		return penumbra.Accepted
 	case f.Declared && !declared:
 		return penumbra.TemplateChanged
+	case !declared && (f.Expectation.Limit != nil || t.limited(f.Path)):
+		return t.endLimited(f, now, actual)
 	case !declared:
 		return t.endUndeclared(d, f, now, actual)
 	case template.Value.Agrees(actual):
@@ -284,6 +287,32 @@ func (t *turn) endUndeclared(d *penumbra.Drift, f, now *penumbra.Finding, actual
 	return ""
 }
 
+// limited reports whether a setting in sync is so because of its limit.
+func (t *turn) limited(path string) bool { return slices.Contains(t.assessment.Limited, path) }
+
+// endLimited ends a finding on a setting that has a limit, or had one when the
+// finding opened. Limits are templates: one that moves so far that the same value
+// is within it has changed.
+func (t *turn) endLimited(f, now *penumbra.Finding, actual penumbra.Value) penumbra.Resolution {
+	still := now != nil && now.Expectation.Limit != nil
+	switch {
+	case !still && !t.limited(f.Path): // there is no limit any more
+		return penumbra.TemplateChanged
+	case f.Expectation.Limit == nil: // there was none before
+		return penumbra.TemplateChanged
+	case still && (now.Verdict == f.Verdict || weigh(f.Verdict) == coming):
+		return ""
+	case !still && weigh(f.Verdict) == coming && slices.Contains(t.assessment.Hovering, f.Path):
+		return ""
+	case weigh(f.Verdict) == coming:
+		return penumbra.Receded
+	case actual == f.Actual:
+		return penumbra.TemplateChanged
+	default:
+		return penumbra.Returned
+	}
+}
+
 // endOnTemplate ends a finding whose setting has its template's value now.
 func (t *turn) endOnTemplate(f, now *penumbra.Finding, template penumbra.Value) penumbra.Resolution {
 	moved := !f.Declared || f.Template != template
@@ -308,7 +337,7 @@ func (t *turn) endOnTemplate(f, now *penumbra.Finding, template penumbra.Value) 
 // opened.
 func (t *turn) accepted(d *penumbra.Drift, path string) bool {
 	return slices.ContainsFunc(t.resource.Recent, func(e penumbra.Touch) bool {
-		return e.Action == penumbra.ActionAccept && !e.Time.Before(d.Opened) && touches(&e, path)
+		return e.Action == penumbra.ActionAccept && !e.Time.Before(d.Opened) && e.Touches(path)
 	})
 }
 

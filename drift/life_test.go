@@ -414,7 +414,7 @@ func TestFlapping(t *testing.T) {
 	}
 }
 
-func TestSortAndCoincides(t *testing.T) {
+func TestSort(t *testing.T) {
 	t.Parallel()
 	at := func(hours int) time.Time { return day0.Add(time.Duration(hours) * time.Hour) }
 	drifts := []penumbra.Drift{
@@ -432,30 +432,78 @@ func TestSortAndCoincides(t *testing.T) {
 	if diff := cmp.Diff([]string{"critical", "new", "old", "coming", "quiet"}, got); diff != "" {
 		t.Error(diff)
 	}
+}
 
-	spanned := penumbra.Drift{Resource: web, Verdict: penumbra.Drifted, Cause: penumbra.Cause{After: at(4), Time: at(6)}}
-	told := spanned
-	told.Cause.Actor = "alice"
-	foreseen := spanned
-	foreseen.Verdict = penumbra.Impending
-	for _, x := range []struct {
-		d        *penumbra.Drift
-		resource penumbra.Address
-		at       time.Time
-		want     bool
-	}{
-		{&spanned, web, at(3), false}, // before it can have been the reason
-		{&spanned, web, at(5), true},
-		{&spanned, web, at(7), true},
-		{&spanned, web, at(8), false},
-		{&spanned, "shop/svc.api", at(5), false},
-		{&told, web, at(5), false},
-		{&told, web, at(6), true},
-		{&foreseen, web, at(6), false},
+// What Penumbra writes down about a resource is not what happened to it.
+func TestRemarksAreNoCauses(t *testing.T) {
+	t.Parallel()
+	t.Run("an event that arrives later than one a little before", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(set("a", num(1)))
+		w.see()
+		w.Recent = append(w.Recent, penumbra.Touch{Time: w.now, Actor: "alice", Paths: []string{"a"}})
+		w.see(set("a", num(2)))
+		before := *w.one(t)
+		if before.Cause.Actor != "alice" {
+			t.Fatalf("cause %+v", before.Cause)
+		}
+		w.Recent = append(w.Recent, penumbra.Touch{Time: w.now.Add(-time.Minute), Actor: "carol"})
+		if saved := w.see(); len(saved) != 0 {
+			t.Errorf("one that names nothing: %+v", saved)
+		}
+		w.Recent = append(w.Recent[:1], penumbra.Touch{Time: before.Changed.Add(-time.Minute), Actor: "bob", Paths: []string{"a"}}, penumbra.Touch{Time: w.now, Actor: "dan", Paths: []string{"a"}})
+		w.see()
+		if d := w.one(t); d.Cause.Actor != "bob" || d.ID != before.ID || !d.Changed.Equal(before.Changed) {
+			t.Errorf("got %+v", d)
+		}
+		if saved := w.see(); len(saved) != 0 {
+			t.Errorf("and again: %+v", saved)
+		}
+	})
+	for action, want := range map[string]string{
+		penumbra.ActionAccept: "ALTER SYSTEM", penumbra.ActionReject: "ALTER SYSTEM",
+		penumbra.ActionAnomaly: "ALTER SYSTEM", penumbra.ActionAnomalyEnd: "ALTER SYSTEM",
+		penumbra.ActionApply: penumbra.ActionApply, penumbra.ActionRollback: penumbra.ActionRollback,
+		"penumbra": "penumbra", "restart": "restart",
 	} {
-		anomaly := penumbra.Anomaly{Resource: x.resource, Metric: "cpu", Time: x.at}
-		if got := drift.Coincides(x.d, []penumbra.Anomaly{anomaly}, time.Hour); got != x.want {
-			t.Errorf("%+v and an anomaly at %s: %v", x.d, x.at, got)
+		w := newWorld(set("a", num(1)))
+		w.see() // a look without it, so that the events are after one
+		w.event("alice", "ALTER SYSTEM", "a")
+		w.event("bob", action)
+		w.see(set("a", num(2)))
+		if got := w.one(t).Cause.Action; got != want {
+			t.Errorf("after %q the cause is %q, want %q", action, got, want)
+		}
+	}
+}
+
+// A server takes a moment to do as it was told, and the event that tells of it has
+// started a look by then.
+func TestAnActMayShowALookLater(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct {
+		paths []string
+		later time.Duration // of the look that does not show it yet
+		want  string
+	}{
+		"named, at once":       {[]string{"a"}, time.Second, "alice"},
+		"named, long ago":      {[]string{"a"}, time.Minute, ""},
+		"about anything":       {nil, time.Second, ""},
+		"in whole seconds":     {nil, 400 * time.Millisecond, "alice"},
+		"about another":        {[]string{"b"}, time.Second, ""},
+		"between looks anyway": {nil, -time.Second, "alice"},
+	} {
+		w := newWorld(set("a", num(1)), set("b", num(1)))
+		w.see()
+		w.event("alice", "ALTER SYSTEM", x.paths...)
+		if x.later > 0 {
+			w.now = w.now.Add(x.later - time.Minute) // so long after the event
+			w.see()
+		}
+		w.now = w.now.Add(time.Millisecond)
+		w.see(set("a", num(2)))
+		if got := w.one(t).Cause.Actor; got != x.want {
+			t.Errorf("%s: put down to %q, want %q", name, got, x.want)
 		}
 	}
 }

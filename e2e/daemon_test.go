@@ -22,6 +22,7 @@ type daemon struct {
 	cmd   *exec.Cmd
 	url   string // of the page, with the token
 	log   *safeBuffer
+	said  *safeBuffer   // its output
 	ended chan struct{} // closed when the process is gone
 	err   error         // how it ended
 }
@@ -46,9 +47,9 @@ func (b *safeBuffer) String() string {
 
 // serve starts a daemon on a port of the system's choice and waits until it
 // says that it answers.
-func (s *site) serve() *daemon {
+func (s *site) serve(args ...string) *daemon {
 	s.t.Helper()
-	d := &daemon{site: s, cmd: exec.Command(program, "serve", "--listen", "127.0.0.1:0", "-v"), log: &safeBuffer{}, ended: make(chan struct{})}
+	d := &daemon{site: s, cmd: exec.Command(program, append([]string{"serve", "--listen", "127.0.0.1:0", "-v"}, args...)...), log: &safeBuffer{}, said: &safeBuffer{}, ended: make(chan struct{})}
 	d.cmd.Dir, d.cmd.Env, d.cmd.Stderr = s.root, s.env, d.log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a terminal starts it
 	out, err := d.cmd.StdoutPipe()
@@ -62,6 +63,7 @@ func (s *site) serve() *daemon {
 	go func() {
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
+			_, _ = d.said.Write(append(lines.Bytes(), '\n'))
 			if _, url, found := strings.Cut(lines.Text(), "The page: "); found {
 				said <- url
 			}
@@ -107,9 +109,9 @@ func (s *site) hasRead() bool {
 }
 
 // watching starts a daemon and waits for its first look.
-func (s *site) watching() *daemon {
+func (s *site) watching(args ...string) *daemon {
 	s.t.Helper()
-	d := s.serve()
+	d := s.serve(args...)
 	s.until("the first look", s.hasRead)
 	return d
 }
@@ -180,7 +182,7 @@ func (s *site) proposal(drift string, kind penumbra.ProposalKind) penumbra.Propo
 func (s *site) approve(p penumbra.Proposal) penumbra.Run {
 	s.t.Helper()
 	var run penumbra.Run
-	s.penumbra("approve", p.ID, "--hash", p.Hash[:12], "--yes", "--by", "alice", "-o", "json").ends(0).into(&run)
+	s.penumbra("approve", p.ID, "--hash", p.Hash[:12], "--yes", "-o", "json").ends(0).into(&run)
 	if run.State != penumbra.Done {
 		s.t.Fatalf("the run ended %s: %s\n%s", run.State, run.Outcome, run.Log)
 	}
@@ -191,7 +193,7 @@ func (s *site) approve(p penumbra.Proposal) penumbra.Run {
 func (s *site) rollback(id string) penumbra.Run {
 	s.t.Helper()
 	var run penumbra.Run
-	s.penumbra("rollback", id, "--yes", "--by", "bob", "-o", "json").ends(0).into(&run)
+	s.penumbra("rollback", id, "--yes", "-o", "json").ends(0).into(&run)
 	return run
 }
 

@@ -5,7 +5,7 @@
 // example provider on copies of examples/shop. What each file covers is said at
 // its top; this one has what they share.
 //
-// Without OpenTofu and Terraform everything is skipped, or fails where
+// What needs OpenTofu or Terraform is skipped without them, or fails where
 // REQUIRE_TOOLS=1.
 package e2e
 
@@ -55,14 +55,14 @@ func TestMain(m *testing.M) {
 }
 
 func prepare(work string) (err error) {
+	program = filepath.Join(work, "bin", "penumbra")
+	if _, err := output(exec.Command("go", "build", "-o", program, "../cmd/penumbra")); err != nil {
+		return err
+	}
 	if tool, noTool = tofu.FindBinary(""); noTool != nil {
 		return nil
 	}
 	if tool, err = filepath.Abs(tool); err != nil {
-		return err
-	}
-	program = filepath.Join(work, "bin", "penumbra")
-	if _, err := output(exec.Command("go", "build", "-o", program, "../cmd/penumbra")); err != nil {
 		return err
 	}
 	if cli, err = provider(work); err != nil {
@@ -225,7 +225,7 @@ func (s *site) tofu(args ...string) string {
 
 // patience bounds whatever a test waits for. It is generous: nothing is asserted
 // about speed.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 func (s *site) run(name, dir string, in io.Reader, args ...string) result {
 	s.t.Helper()

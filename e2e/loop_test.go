@@ -9,6 +9,7 @@ package e2e
 import (
 	"net/http"
 	"net/http/cookiejar"
+	"os"
 	"strings"
 	"testing"
 
@@ -167,7 +168,7 @@ func TestLoopCustomize(t *testing.T) {
 	s.penumbra("customize", p.ID, "--set", "memory_mb").ends(1).tells("PATH=VALUE")
 	s.penumbra("customize", p.ID, "--set", "admin_password=hunter2").ends(1).hides("hunter2")
 	var custom penumbra.Proposal
-	s.penumbra("customize", p.ID, "--set", "memory_mb=832", "--by", "alice", "-o", "json").ends(0).into(&custom)
+	s.as("alice").penumbra("customize", p.ID, "--set", "memory_mb=832", "-o", "json").ends(0).into(&custom)
 	s.holds("shop/etc/queue.conf", "memory_mb = 896") // nothing is applied until it is approved
 	s.approve(custom)
 	s.holds("shop/etc/queue.conf", "memory_mb = 832")
@@ -177,6 +178,48 @@ func TestLoopCustomize(t *testing.T) {
 	s.plansNothing()
 	if open := s.drifts(); len(open) != 0 {
 		t.Fatalf("still open: %+v", open)
+	}
+}
+
+// TestLoopBestPractice has an entry of the user's recommend a value that neither
+// the code nor the file has: it is proposed, planned, applied, and taken back.
+func TestLoopBestPractice(t *testing.T) {
+	s := newSite(t)
+	if err := os.Mkdir(s.path("knowledge"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.write("knowledge/own.yaml", `format: 1
+entries:
+  - id: acme.queue-memory
+    title: The queue reads its memory when it starts
+    types: [conffile_service]
+    paths: [memory_mb]
+    when: address.contains("queue")
+    effect: restart
+    best: {min: 1024, max: 4096, why: the end of the month fills the queue}
+    sources: [{title: Runbook, url: "https://wiki.example/queue"}]
+    checked: 2026-11-30
+    examples: [{value: 768, address: shop/conffile_service.queue}]
+`)
+	s.edit("penumbra.yaml", "stacks:", "knowledge: [knowledge]\nstacks:")
+	code := s.read("shop/main.tf")
+	s.watching()
+	s.edit("shop/etc/queue.conf", "memory_mb = 768", "memory_mb = 896")
+	found := s.drift(queue, "memory_mb")
+	if revert := s.proposal(found.ID, penumbra.Revert); !strings.Contains(revert.Impact, "needs a RESTART") ||
+		!strings.Contains(revert.Explanation, "Good practice for memory_mb is another value, 1024 to 4096: the end of the month fills the queue (Runbook, https://wiki.example/queue)") {
+		t.Fatalf("the revert says nothing of the manual:\n%s\n%s", revert.Explanation, revert.Impact)
+	}
+	run := s.approve(s.proposal(found.ID, penumbra.BestPractice))
+	s.holds("shop/etc/queue.conf", "memory_mb = 1024")
+	if got := s.read("shop/main.tf"); !strings.Contains(got, "= 1024") || strings.Contains(got, "= 768") {
+		t.Fatalf("the code:\n%s", got)
+	}
+	s.plansNothing()
+	s.rollback(run.ID)
+	s.holds("shop/etc/queue.conf", "memory_mb = 896")
+	if got := s.read("shop/main.tf"); got != code {
+		t.Fatalf("the code was not put back byte by byte:\n%s", got)
 	}
 }
 
@@ -257,7 +300,7 @@ func TestLoopReject(t *testing.T) {
 	s.edit("shop/etc/web-a.conf", "memory_mb = 1024", "memory_mb = 2048")
 	found := s.drift(webA, "memory_mb")
 	p := s.proposal(found.ID, penumbra.Revert)
-	s.penumbra("reject", p.ID, "--by", "alice", "--reason", "the hot fix stays until Friday").ends(0).tells("rejected")
+	s.as("alice").penumbra("reject", p.ID, "--reason", "the hot fix stays until Friday").ends(0).tells("rejected")
 	s.penumbra("approve", p.ID, "--yes").ends(1).tells("rejected already")
 	s.holds("shop/etc/web-a.conf", "memory_mb = 2048")
 	s.penumbra("export", "--kind", "event").ends(0).tells("alice", "the hot fix stays until Friday")

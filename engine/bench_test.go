@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ func loop(b *testing.B, source engine.Source) (*engine.Engine, string) {
 	e, err := engine.New(b.Context(), engine.Config{
 		Store: store, NewShadow: func() engine.Shadow { return shadow.NewPooled(shadow.Options{}) }, Judge: judge,
 		Codec: lines{}, Fold: timeline.Fold, Order: timeline.Order, Key: penumbra.Key("a key of the benchmarks only"),
-		Stacks:   []engine.Stack{{Name: "big", Technology: "state", Source: source}},
+		Stacks:   []engine.Stack{{Name: "big", Readers: []engine.Reader{{Name: "state", Source: source}}}},
 		Schedule: engine.Schedule{Gap: time.Nanosecond, Burst: 1 << 20},
 		Log:      slog.New(slog.DiscardHandler), ModelName: "pooled",
 	})
@@ -82,6 +83,93 @@ func BenchmarkIngest(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(resources*rounds*b.N)/b.Elapsed().Seconds(), "observations/s")
+}
+
+// BenchmarkRollups rolls up 50,000 series of a value every 15 s, with a look
+// every 10 s as a daemon has it, into a real store: the processor's time of a
+// minute, of which a core has 60 s, and the rows written in it.
+func BenchmarkRollups(b *testing.B) {
+	const hosts, each = 500, 100
+	store, err := sqlite.Open(filepath.Join(b.TempDir(), "penumbra.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { store.Close() })
+	counted := &failing{Store: store}
+	judge, err := drift.NewJudge(drift.DefaultThresholds())
+	if err != nil {
+		b.Fatal(err)
+	}
+	now := day0
+	cfg := engine.Config{Store: counted, NewShadow: func() engine.Shadow { return shadow.NewPooled(shadow.Options{}) }, Judge: judge, Codec: lines{},
+		Fold: timeline.Fold, Order: timeline.Order, Key: penumbra.Key("a key of the benchmarks only"), Now: func() time.Time { return now }, ModelName: "pooled"}
+	withMetrics(&cfg)
+	cfg.Monitor = deaf{}
+	e, err := engine.New(b.Context(), cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var known bytes.Buffer
+	var list []penumbra.Series
+	for h := range hosts {
+		name := fmt.Sprintf("host-%d", h)
+		o := penumbra.Observation{Kind: penumbra.SnapshotKind, Time: now, Resource: penumbra.Address(fmt.Sprintf("big/vm.x[%d]", h)), Type: "vm", Full: true, Settings: set("name", name)}
+		if err := timeline.NewEncoder(&known).Encode(&o); err != nil {
+			b.Fatal(err)
+		}
+		for m := range each {
+			list = append(list, penumbra.Series{Metric: fmt.Sprintf("metric_%02d", m), Labels: map[string]string{"instance": name}, Points: make([]penumbra.Point, 1)})
+		}
+	}
+	if _, err := e.Ingest(b.Context(), &known, "bench"); err != nil {
+		b.Fatal(err)
+	}
+	var tending time.Duration
+	for b.Loop() {
+		for second := 0; second < 60; second += 5 {
+			if second%15 == 0 {
+				for i := range list {
+					list[i].Points[0] = penumbra.Point{Time: now, Value: float64(second + i)}
+				}
+				if err := e.Feed("log").Series(b.Context(), list); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if second%10 == 0 {
+				before := processor(b)
+				if err := e.Tend(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				tending += processor(b) - before
+			}
+			now = now.Add(5 * time.Second)
+		}
+	}
+	if st, err := e.Inputs(b.Context()); err != nil || st[0].Series != hosts*each {
+		b.Fatalf("%+v, %v", st, err)
+	}
+	b.ReportMetric(tending.Seconds()/float64(b.N), "cpu-s/min")
+	b.ReportMetric(float64(counted.saved)/float64(b.N), "rows/min")
+}
+
+// deaf is a monitor that hears nothing: what it costs is measured elsewhere.
+type deaf struct{ engine.Monitor }
+
+func (deaf) Observe(penumbra.Address, string, penumbra.Direction, penumbra.Point) ([]penumbra.Anomaly, error) {
+	return nil, nil
+}
+func (deaf) Tick(time.Time) []penumbra.Anomaly { return nil }
+func (deaf) ReadFrom(io.Reader) (int64, error) { return 0, nil }
+func (deaf) WriteTo(io.Writer) (int64, error)  { return 0, nil }
+
+// processor is the time that this process has had of the processors: what else
+// the machine does is not in it.
+func processor(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // stateFile is a source that parses a state file anew at each read.

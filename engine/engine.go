@@ -6,12 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/engine/catalogue"
+	"github.com/penumbra-iac/penumbra/engine/decisions"
+	"github.com/penumbra-iac/penumbra/engine/inputs"
 )
 
 // Config is what an engine is made of. All fields are needed unless a comment
@@ -28,7 +33,34 @@ type Config struct {
 	Fold      func(*penumbra.Resource, *penumbra.Observation)
 	Order     func([]penumbra.Observation) []penumbra.Observation
 	// Explain says why the shadow answers as it does; nil if nobody can say.
-	Explain  Explain
+	Explain Explain
+
+	// Mapper gives log records and metrics to resources; nil if none are taken in.
+	Mapper Mapper
+	// Namer, Monitor and NewRate are what metrics need; Monitor nil if none are.
+	Namer   inputs.Namer
+	Monitor Monitor
+	NewRate func() inputs.Rate
+	// Diagnosis joins drifts and anomalies; nil if nothing does.
+	Diagnosis Diagnosis
+	// Network is beside the shadow and sees what has metrics; nil if there is none.
+	Network Network
+	Inputs  []inputs.Input
+	// NewLimits makes what follows settings whose template is bounds; nil if there
+	// are none.
+	NewLimits func() Limits
+
+	// Files says which files of people's are in use, and why newer ones are not; nil if
+	// nobody reads them again.
+	Files func() []penumbra.FilesStatus
+	// Queue has runs carried out; nil if none are. It is the engine's until it is closed.
+	Queue decisions.Queue
+	// Policy says who may decide and when runs may start. If it is nil, people may
+	// do everything at any time, one of them being enough, and Penumbra nothing.
+	Policy decisions.Policy
+	// Freezes are those of the configuration, beside those that people set.
+	Freezes []penumbra.Freeze
+
 	Stacks   []Stack
 	Key      penumbra.Key
 	Schedule Schedule
@@ -48,22 +80,46 @@ type Config struct {
 	ModelName string
 	Now       func() time.Time // time.Now if nil
 	Log       *slog.Logger     // discarded if nil
+	// Begin is told that an operation on a stack begins, "loop", "read", "turn",
+	// "propose" or "run", with names and values about it, and returns what is told of
+	// its end. Nil if nobody measures.
+	Begin func(ctx context.Context, operation, stack string, about ...string) (context.Context, func(error))
+	// Ran is told of each run that has ended, within its operation; nil if nobody is.
+	Ran func(ctx context.Context, run *penumbra.Run)
 }
 
 // Stack is one set of resources under one code.
 type Stack struct {
-	Name       string
-	Dir        string
-	Technology string
-	Every      time.Duration // the period of its snapshots, the schedule's if zero
-	Source     Source        // nil if the stack is known from ingested timelines only
-	Proposer   Proposer      // nil if nothing can be proposed for it
+	Name string
+	Dir  string
+	// Readers are what reads it; none if it is known from ingested timelines only.
+	// Several may read the same resource: one what the code declares, another
+	// what is really there.
+	Readers  []Reader
+	Proposer decisions.Proposer // nil if nothing can be proposed for it
 	// Remediator makes what carries out runs on it. The engine given is the
 	// journal, the rule book and the verifier of the runs. Nil if nothing can
 	// be carried out.
-	Remediator func(*Engine) Remediator
-	// Watch reports that something under the stack's folder changed, by
-	// calling changed, until ctx ends. Nil if nothing is watched.
+	Remediator func(*Engine) decisions.Remediator
+}
+
+// Reader is a source of a stack with its period and its budget.
+type Reader struct {
+	// Name is the technology, with more behind it if the stack has several of it;
+	// it becomes the Source of the observations that it reads.
+	Name   string
+	Source Source
+	// Every is the period of its snapshots, Gap and Burst are its budget: the
+	// schedule's if zero.
+	Every time.Duration
+	Gap   time.Duration
+	Burst int
+	// Cadence gives resources another period than Every; the first that matches
+	// counts. Of a [Targeted] source only those are read that are due; of any other
+	// the whole, as often as the most frequent of its resources wants.
+	Cadence []Cadence
+	// Watch reports that something that it reads changed, by calling changed,
+	// until ctx ends. Nil if nothing is watched.
 	Watch func(ctx context.Context, changed func()) error
 }
 
@@ -72,6 +128,9 @@ type Engine struct {
 	cfg   Config
 	clock *clock
 	log   *slog.Logger
+	news  *feed
+	// catalogue is what lists are answered from, so that they need no other lock.
+	catalogue *catalogue.Catalogue
 
 	// Observations pass two locks, hand over hand, so that they are folded in
 	// the order in which they were stored while the next ones are being stored
@@ -84,25 +143,84 @@ type Engine struct {
 	mu        sync.RWMutex
 	shadow    Shadow
 	resources map[penumbra.Address]*tracked
-	stacks    map[string]*stack
-	model     serving
-	late      bool // an observation came behind others: the shadow must be rebuilt
+	// closer are the resources that are read more often for a time; guarded by mu.
+	closer map[penumbra.Address]penumbra.Attention
+	stacks map[string]*stack
+	model  serving
+	late   bool // an observation came behind others: the shadow must be rebuilt
+	scores scores
 
-	working  sync.Mutex     // guards stopping against the start of a run
-	stopping bool           // no new run may start
-	runs     sync.WaitGroup // runs at work; a stop waits for them
+	saving sync.Mutex // guards the order in which drifts are stored
 
-	omitted sync.Map // drift's identifier → []penumbra.Omitted, of the last proposing
+	// Board is where drifts are decided on.
+	*decisions.Board
+
+	// Intake is where logs and metrics come in.
+	*inputs.Intake
+
+	changes []Change // of late, oldest first; guarded by mu
+	limits  Limits   // guarded by mu
+	// begun are anomalies whose suspects have yet to be ranked; guarded by mu.
+	begun map[string]bool
+	// anomalous is when an anomaly was last noticed, in nanoseconds since 1970:
+	// while none was of late, nothing has to be joined with any.
+	anomalous atomic.Int64
 }
 
 // tracked is a resource with what the engine remembers of it between turns.
 type tracked struct {
 	penumbra.Resource
-	active  []penumbra.Drift
-	verdict penumbra.Verdict
-	last    time.Time // of the newest observation folded in
-	stored  time.Time // of the newest snapshot stored
-	code    string    // digest of the last template observation
+	active []penumbra.Drift
+	// accepted are resolved drifts that are open again when their acceptance ends.
+	accepted []penumbra.Drift
+	verdict  penumbra.Verdict
+	last     time.Time                           // of the newest observation folded in
+	stored   time.Time                           // of the newest snapshot stored
+	code     string                              // digest of the last template observation
+	claims   []string                            // the sources that read it
+	looks    []look                              // the last one of each of them, if there are several
+	metered  bool                                // has metrics, so that the network sees it
+	held     map[string][]penumbra.ExpectedPoint // what was expected, by path
+}
+
+// note takes down what the engine itself has to know of an observation.
+func (r *tracked) note(o *penumbra.Observation) {
+	if ordered(o) {
+		r.last = o.Time
+	}
+	switch o.Kind {
+	case penumbra.TemplateKind:
+		r.code = codeDigest(o)
+	case penumbra.SnapshotKind:
+		r.stored = o.Time
+	default:
+		return
+	}
+	if !slices.Contains(r.claims, o.Source) {
+		r.claims = append(r.claims, o.Source)
+	}
+	r.looked(o)
+}
+
+// look is what a source saw last of a resource.
+type look struct {
+	source   string
+	at       time.Time
+	settings penumbra.Settings
+	full     bool
+}
+
+// looked remembers what a source saw of a resource that others read too.
+func (r *tracked) looked(o *penumbra.Observation) {
+	if o.Kind != penumbra.SnapshotKind || o.NotChecked != "" || len(r.claims) < 2 {
+		return
+	}
+	now := look{o.Source, o.Time, o.Settings, o.Full}
+	if i := slices.IndexFunc(r.looks, func(l look) bool { return l.source == o.Source }); i >= 0 {
+		r.looks[i] = now
+		return
+	}
+	r.looks = append(r.looks, now)
 }
 
 // New opens an engine on what its store holds: the timelines are folded, the
@@ -124,11 +242,22 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Begin == nil {
+		cfg.Begin = func(ctx context.Context, _, _ string, _ ...string) (context.Context, func(error)) {
+			return ctx, func(error) {}
+		}
+	}
 	cfg.Schedule = cfg.Schedule.withDefaults()
+	news, shown := newFeed(cfg.Now), catalogue.New()
+	cfg.Store = tellingStore{cfg.Store, news, shown}
 	e := &Engine{
-		cfg: cfg, log: cfg.Log, clock: newClock(cfg.Now, cfg.Log),
+		cfg: cfg, log: cfg.Log, clock: newClock(cfg.Now, cfg.Log), news: news, catalogue: shown,
 		resources: map[penumbra.Address]*tracked{},
 		stacks:    map[string]*stack{},
+		begun:     map[string]bool{},
+	}
+	if err := e.openIntake(); err != nil {
+		return nil, err
 	}
 	for _, s := range cfg.Stacks {
 		if !penumbra.ValidStackName(s.Name) {
@@ -138,10 +267,8 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 			return nil, &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("two stacks are named %q", s.Name), Remedy: "give each a name of its own"}
 		}
 		e.stacks[s.Name] = newStack(s, cfg.Schedule)
-		if s.Remediator != nil {
-			e.stacks[s.Name].remediator = s.Remediator(e)
-		}
 	}
+	e.openBoard()
 	if err := e.loadRules(ctx); err != nil {
 		return nil, err
 	}
@@ -151,11 +278,29 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := e.restore(ctx); err != nil {
 		return nil, err
 	}
+	if err := e.recallFreezes(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.loadEyes(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.RecallAttentions(ctx); err != nil {
+		return nil, err
+	}
 	if cfg.ReadOnly {
-		e.stopping = true
 		return e, nil
 	}
-	return e, e.recoverRuns(ctx)
+	return e, e.Start(ctx)
+}
+
+// recallFreezes sees to it that the clock does not begin before the freezes that are
+// recorded: they would not hold yet.
+func (e *Engine) recallFreezes(ctx context.Context) error {
+	set, err := e.cfg.Store.Freezes(ctx)
+	for _, f := range set {
+		e.clock.notBefore(f.Created)
+	}
+	return err
 }
 
 // Run watches all stacks until ctx ends. It then stops in this order: no new
@@ -165,16 +310,18 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 func (e *Engine) Run(ctx context.Context) error {
 	g, running := errgroup.WithContext(ctx)
 	for _, s := range e.stacks {
-		if s.Source == nil {
-			continue
-		}
-		g.Go(func() error { return e.watch(running, s) })
-		if s.Watch != nil {
-			g.Go(func() error { return e.watchFiles(running, s) })
+		for _, src := range s.sources {
+			g.Go(func() error { return e.watch(running, s, src) })
+			if src.Watch != nil {
+				g.Go(func() error { return e.watchFiles(running, s, src) })
+			}
 		}
 	}
+	g.Go(func() error { return e.Intake.Run(running) })
+	g.Go(func() error { return e.tendDue(running) })
 	g.Go(func() error { return e.checkpoints(running) })
 	g.Go(func() error { return e.learn(running) })
+	g.Go(func() error { return e.Reviews(running) })
 	err := g.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
@@ -184,37 +331,69 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // Close waits for runs at work and saves the shadow. The store stays open.
 func (e *Engine) Close(ctx context.Context) error {
-	e.working.Lock()
-	e.stopping = true
-	e.working.Unlock()
-	e.runs.Wait()
+	stopped := e.Stop(ctx)
+	e.EndRecordings()
 	if e.cfg.ReadOnly {
-		return nil
+		return stopped
 	}
-	return e.checkpoint(ctx)
+	return errors.Join(stopped, e.checkpoint(ctx), e.saveEyes(ctx))
 }
 
-func (e *Engine) watchFiles(ctx context.Context, s *stack) error {
-	if err := s.Watch(ctx, s.wake); err != nil && ctx.Err() == nil {
+func (e *Engine) watchFiles(ctx context.Context, s *stack, src *source) error {
+	if err := src.Watch(ctx, src.wake); err != nil && ctx.Err() == nil {
 		// The clock still triggers reads, so this is worth a warning, no more.
-		e.log.Warn("files are not watched; snapshots go on by the clock", "stack", s.Name, "error", err)
+		e.log.Warn("files are not watched; snapshots go on by the clock", "stack", s.Name, "source", src.Name, "error", err)
 	}
 	return nil
 }
 
-func (e *Engine) checkpoints(ctx context.Context) error {
-	tick := time.NewTicker(e.cfg.CheckpointEvery)
+// every calls a function at the end of each period until ctx ends.
+func every(ctx context.Context, period time.Duration, do func()) error {
+	tick := time.NewTicker(period)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := e.checkpoint(ctx); err != nil {
-				e.log.Error("the shadow was not saved; it will be rebuilt from the timeline if need be", "error", err)
-			}
+			do()
 		}
 	}
+}
+
+func (e *Engine) checkpoints(ctx context.Context) error {
+	return every(ctx, e.cfg.CheckpointEvery, func() {
+		if err := e.checkpoint(ctx); err != nil {
+			e.log.Error("the shadow was not saved; it will be rebuilt from the timeline if need be", "error", err)
+		}
+		if err := e.saveEyes(ctx); err != nil {
+			e.log.Error("what is known of logs and metrics was not saved; it is learnt again after a restart", "error", err)
+		}
+		if err := e.Trim(ctx); err != nil {
+			e.log.Error("old records kept aside were not dropped; they are tried again", "error", err)
+		}
+	})
+}
+
+// dueEvery is how often it is looked what is due.
+const dueEvery = 15 * time.Second
+
+// tendDue does what is due until ctx ends.
+func (e *Engine) tendDue(ctx context.Context) error {
+	return every(ctx, dueEvery, func() {
+		if err := e.Due(ctx); err != nil && ctx.Err() == nil {
+			e.log.Error("not all that is due could be done; it is tried again", "error", penumbra.Redact(err.Error()))
+		}
+	})
+}
+
+// Due does what is due now: it ends snoozes and acceptances, watches what runs did, and approves what policies let Penumbra
+// approve. Run calls it every few seconds.
+func (e *Engine) Due(ctx context.Context) error {
+	if e.cfg.ReadOnly {
+		return nil
+	}
+	return errors.Join(e.wakeDue(ctx), e.reviveDue(ctx), e.Board.Due(ctx))
 }
 
 // settled waits until all that is stored is folded in, and keeps it so until

@@ -10,6 +10,8 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,7 +25,7 @@ import (
 	"github.com/penumbra-iac/penumbra/timeline"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(untilAllLeft{m}) }
 
 var day0 = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
@@ -33,18 +35,29 @@ type bench struct {
 	t      *testing.T
 	dir    string
 	now    time.Time
+	clock  atomic.Int64                 // now, in nanoseconds since 1970: what the engine reads
 	world  map[string]penumbra.Settings // by local address
 	code   map[string]penumbra.Settings
 	err    error // of the next reads
-	reads  int
+	reads  atomic.Int64
 	engine *engine.Engine
 	store  *sqlite.Store
 	log    bytes.Buffer
 	config func(*engine.Config)
+	jobs   *jobs // nil if the configuration brings another queue
+	hands  sync.Mutex
+}
+
+// handOver is called by who has changed or read what a source has, and by the
+// source before it does: time that passes in a bubble puts nothing before anything.
+func (b *bench) handOver() {
+	b.hands.Lock()
+	defer b.hands.Unlock()
 }
 
 func newBench(t *testing.T) *bench {
 	b := &bench{t: t, dir: t.TempDir(), now: day0, world: map[string]penumbra.Settings{}, code: map[string]penumbra.Settings{}}
+	b.advance(0)
 	return b
 }
 
@@ -61,10 +74,12 @@ func (b *bench) start() *bench {
 	cfg := engine.Config{
 		Store: store, NewShadow: func() engine.Shadow { return shadow.NewPooled(shadow.Options{}) }, Judge: judge,
 		Codec: lines{}, Fold: timeline.Fold, Order: timeline.Order, Key: penumbra.Key("a key of the tests only"),
-		Stacks:   []engine.Stack{{Name: "shop", Dir: "shop", Technology: "test", Source: b}},
+		Stacks:   []engine.Stack{{Name: "shop", Dir: "shop", Readers: []engine.Reader{{Name: "test", Source: b}}}},
 		Schedule: engine.Schedule{Gap: time.Nanosecond, Burst: 1000},
-		Now:      func() time.Time { return b.now }, Log: slog.New(slog.NewTextHandler(&b.log, nil)), ModelName: "pooled",
+		Now:      b.time, Log: slog.New(slog.NewTextHandler(&b.log, nil)), ModelName: "pooled",
 	}
+	b.jobs = &jobs{now: b.time}
+	cfg.Queue = b.jobs
 	if b.config != nil {
 		b.config(&cfg)
 	}
@@ -73,6 +88,7 @@ func (b *bench) start() *bench {
 		b.t.Fatal(err)
 	}
 	b.engine, b.store = e, store
+	b.engine.Wait() // for what an earlier process has left
 	b.t.Cleanup(func() { b.store.Close() })
 	return b
 }
@@ -89,7 +105,7 @@ func (b *bench) stop() {
 
 // Read is the bench as a source.
 func (b *bench) Read(context.Context) ([]penumbra.Observation, error) {
-	b.reads++
+	b.reads.Add(1)
 	if b.err != nil {
 		return nil, b.err
 	}
@@ -110,7 +126,13 @@ func (b *bench) look() {
 	}
 }
 
-func (b *bench) advance(d time.Duration) { b.now = b.now.Add(d) }
+// time is now, for the engine and its sources, which may ask while it advances.
+func (b *bench) time() time.Time { return time.Unix(0, b.clock.Load()).UTC() }
+
+func (b *bench) advance(d time.Duration) {
+	b.now = b.now.Add(d)
+	b.clock.Store(b.now.UnixNano())
+}
 
 func (b *bench) both(name string, s penumbra.Settings) { b.world[name], b.code[name] = s, s }
 
@@ -435,7 +457,7 @@ func TestRunCoalescesTriggers(t *testing.T) {
 	changes := make(chan func())
 	b.config = func(c *engine.Config) {
 		c.Schedule = engine.Schedule{Every: time.Hour, Gap: time.Hour, Burst: 2}
-		c.Stacks[0].Watch = func(ctx context.Context, changed func()) error {
+		c.Stacks[0].Readers[0].Watch = func(ctx context.Context, changed func()) error {
 			changes <- changed
 			<-ctx.Done()
 			return nil
@@ -453,7 +475,7 @@ func TestRunCoalescesTriggers(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if b.reads > 2 {
-		t.Fatalf("%d reads for a thousand changes within a budget of 2", b.reads)
+	if b.reads.Load() > 2 {
+		t.Fatalf("%d reads for a thousand changes within a budget of 2", b.reads.Load())
 	}
 }

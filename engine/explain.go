@@ -33,7 +33,7 @@ func (e *Engine) Explain(_ context.Context, address penumbra.Address, path strin
 	}
 	at = later(at, r.last)
 	expect := e.shadow.Expect(&r.Resource, at, e.cfg.Confidence)
-	forecast := e.shadow.Forecast(&r.Resource, at)
+	expect, forecast := e.limits.Apply(&r.Resource, expect, e.shadow.Forecast(&r.Resource, at), at)
 	a := e.cfg.Judge.Assess(&r.Resource, expect, forecast, at)
 	findings := slices.Clone(a.Findings)
 	slices.SortStableFunc(findings, func(x, y penumbra.Finding) int { return cmp.Compare(y.Verdict, x.Verdict) })

@@ -3,16 +3,15 @@ package engine
 import (
 	"context"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/engine/inputs"
 )
-
-// batchSize is how many observations are made durable at once: one sync to disk
-// each batch is what an acknowledgement costs.
-const batchSize = 2000
 
 // shownBadLines bounds the bad lines in a report; all of them are kept aside.
 const shownBadLines = 20
@@ -21,8 +20,8 @@ const shownBadLines = 20
 // counted; an error leaves the batches before it stored, and taking the same
 // timeline in again adds only what is missing.
 func (e *Engine) Ingest(ctx context.Context, r io.Reader, source string) (penumbra.IngestReport, error) {
-	in := &intake{engine: e, resources: map[penumbra.Address]bool{}, types: map[string]bool{}}
-	batches := make(chan batch, 4)
+	in := newPassage(e)
+	batches := make(chan inputs.Batch, 4)
 	stored := make(chan []penumbra.Observation)
 	g, working := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -32,7 +31,11 @@ func (e *Engine) Ingest(ctx context.Context, r io.Reader, source string) (penumb
 	g.Go(func() error {
 		defer close(stored)
 		for b := range batches {
-			if err := in.store(working, b, stored); err != nil {
+			added, locked, err := in.store(working, b)
+			if locked {
+				stored <- added
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -48,7 +51,8 @@ func (e *Engine) Ingest(ctx context.Context, r io.Reader, source string) (penumb
 		return failed
 	})
 	err := g.Wait()
-	return in.report, joinFirst(err, in.finish(ctx))
+	err = joinFirst(err, in.finish(ctx))
+	return in.report, joinFirst(err, e.found(ctx, in.anomalies))
 }
 
 // joinFirst returns the first error that is not nil.
@@ -61,24 +65,17 @@ func joinFirst(errs ...error) error {
 	return nil
 }
 
-type batch struct {
-	observations []penumbra.Observation
-	bad          []penumbra.BadLine
-}
-
-func (b *batch) size() int { return len(b.observations) + len(b.bad) }
-
 // decode reads lines into batches. Secrets are sealed here, before anything
 // else sees them.
-func (e *Engine) decode(ctx context.Context, r io.Reader, source string, out chan<- batch) error {
-	var b batch
+func (e *Engine) decode(ctx context.Context, r io.Reader, source string, out chan<- inputs.Batch) error {
+	var b inputs.Batch
 	flush := func() error {
-		if b.size() == 0 {
+		if b.Size() == 0 {
 			return nil
 		}
 		select {
 		case out <- b:
-			b = batch{observations: make([]penumbra.Observation, 0, batchSize)}
+			b = inputs.Batch{Observations: make([]penumbra.Observation, 0, inputs.BatchSize)}
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
@@ -95,7 +92,7 @@ func (e *Engine) decode(ctx context.Context, r io.Reader, source string, out cha
 			line.Bad.Text = penumbra.Redact(line.Bad.Text)
 			line.Bad.Reason = penumbra.Redact(line.Bad.Reason)
 			line.Bad.Seen = e.cfg.Now().UTC()
-			b.bad = append(b.bad, *line.Bad)
+			b.Bad = append(b.Bad, *line.Bad)
 		} else {
 			o := line.Observation
 			e.cfg.Key.SealSettings(o.Settings)
@@ -104,9 +101,9 @@ func (e *Engine) decode(ctx context.Context, r io.Reader, source string, out cha
 			if o.Seen.IsZero() {
 				o.Seen = e.cfg.Now().UTC()
 			}
-			b.observations = append(b.observations, o)
+			b.Observations = append(b.Observations, o)
 		}
-		if b.size() >= batchSize {
+		if b.Size() >= inputs.BatchSize {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -115,66 +112,102 @@ func (e *Engine) decode(ctx context.Context, r io.Reader, source string, out cha
 	return flush()
 }
 
-// intake takes the batches of one ingest through the stages.
-type intake struct {
+// passage takes the batches of one ingest through the stages.
+type passage struct {
 	engine    *Engine
 	report    penumbra.IngestReport
 	resources map[penumbra.Address]bool // those touched
+	stirred   map[penumbra.Address]bool // of them those that a look is worth at: not for what Penumbra says itself
 	types     map[string]bool           // of the resources whose drifts changed
 	newest    time.Time
+	anomalies []penumbra.Anomaly // in the metrics that came
 }
 
-// store makes a batch durable and hands what was new on to be folded, with the
-// lock on folding.
-func (in *intake) store(ctx context.Context, b batch, stored chan<- []penumbra.Observation) error {
+func newPassage(e *Engine) *passage {
+	return &passage{engine: e, resources: map[penumbra.Address]bool{}, stirred: map[penumbra.Address]bool{}, types: map[string]bool{}}
+}
+
+// store makes a batch durable and returns what was new. If locked is set it has
+// taken the lock on folding, and fold must follow.
+func (in *passage) store(ctx context.Context, b inputs.Batch) (added []penumbra.Observation, locked bool, err error) {
 	e := in.engine
-	in.report.Lines += b.size()
-	in.report.Bad += len(b.bad)
-	if len(b.bad) > 0 {
-		if err := e.cfg.Store.Quarantine(ctx, b.bad); err != nil {
-			return err
+	in.report.Lines += b.Size()
+	in.report.Bad += len(b.Bad)
+	if len(b.Bad) > 0 {
+		if err := e.cfg.Store.Quarantine(ctx, b.Bad); err != nil {
+			return nil, false, err
 		}
 		room := max(0, shownBadLines-len(in.report.BadLines))
-		in.report.BadLines = append(in.report.BadLines, b.bad[:min(room, len(b.bad))]...)
+		in.report.BadLines = append(in.report.BadLines, b.Bad[:min(room, len(b.Bad))]...)
 	}
-	if len(b.observations) == 0 {
-		return nil
+	if len(b.Observations) == 0 {
+		return nil, false, nil
 	}
-	total := len(b.observations)
-	ordered := e.cfg.Order(b.observations)
+	lasting, values := apart(b.Observations)
 	e.door.Lock()
 	defer e.door.Unlock()
-	added, err := e.cfg.Store.Append(ctx, ordered)
-	if err != nil {
-		return err
+	if len(lasting) > 0 {
+		if added, err = e.cfg.Store.Append(ctx, e.cfg.Order(lasting)); err != nil {
+			return nil, false, err
+		}
 	}
 	in.report.Added += len(added)
-	in.report.Repeated += total - len(added)
+	in.report.Repeated += len(lasting) - len(added)
+	for i := range values {
+		in.report.Values += len(values[i].Metrics)
+	}
 	e.turns.Lock()
-	stored <- added
-	return nil
+	return append(added, e.cfg.Order(values)...), true, nil
+}
+
+// apart splits what is kept from single values of metrics, which are only watched.
+func apart(observations []penumbra.Observation) (lasting, values []penumbra.Observation) {
+	if !slices.ContainsFunc(observations, isValues) {
+		return observations, nil
+	}
+	for i := range observations {
+		if isValues(observations[i]) {
+			values = append(values, observations[i])
+		} else {
+			lasting = append(lasting, observations[i])
+		}
+	}
+	return lasting, values
+}
+
+func isValues(o penumbra.Observation) bool {
+	return o.Kind == penumbra.MetricKind && o.Source == penumbra.LiveSource
 }
 
 // fold takes what was stored through the other stages, and gives up the lock on
 // folding.
-func (in *intake) fold(ctx context.Context, added []penumbra.Observation) error {
+func (in *passage) fold(ctx context.Context, added []penumbra.Observation) error {
 	defer in.engine.turns.Unlock()
-	changed := in.judge(added)
-	in.engine.announce(changed)
-	return in.engine.saveDrifts(ctx, changed)
+	for i := range added {
+		if added[i].Kind == penumbra.MetricKind && added[i].Source != inputs.Hourly {
+			in.anomalies = append(in.anomalies, in.engine.Measure(&added[i])...)
+		}
+	}
+	return in.engine.publish(ctx, in.judge(slices.DeleteFunc(added, isValues)))
 }
 
 // judge folds observations of any times: each snapshot is judged as of its own.
-func (in *intake) judge(added []penumbra.Observation) []penumbra.Drift {
+func (in *passage) judge(added []penumbra.Observation) []penumbra.Drift {
 	e := in.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	latest := map[string]penumbra.Drift{}
 	var order []string
 	for i := range added {
+		if i%judgedAtOnce == judgedAtOnce-1 {
+			e.giveWay()
+		}
 		o := &added[i]
 		expected := e.take(o)
 		in.resources[o.Resource] = true
+		if o.Kind != penumbra.MetricKind && !penumbra.IsRemark(o.Action) {
+			in.stirred[o.Resource] = true
+		}
 		if o.Time.After(in.newest) {
 			in.newest = o.Time
 		}
@@ -198,7 +231,7 @@ func (in *intake) judge(added []penumbra.Observation) []penumbra.Drift {
 
 // finish puts what came late into its place, looks again at what was touched
 // and at the peers of what drifted, and wakes the sources of what was touched.
-func (in *intake) finish(ctx context.Context) error {
+func (in *passage) finish(ctx context.Context) error {
 	e := in.engine
 	if in.newest.IsZero() {
 		return nil
@@ -206,21 +239,15 @@ func (in *intake) finish(ctx context.Context) error {
 	if err := e.rebuild(ctx); err != nil {
 		return err
 	}
-	changed := in.lookAgain()
-	e.announce(changed)
-	if err := e.saveDrifts(ctx, changed); err != nil {
+	if err := e.publish(ctx, in.lookAgain()); err != nil {
 		return err
 	}
-	for stack := range in.stacks() {
-		if s := e.stacks[stack]; s != nil && s.Source != nil {
-			s.wake()
-		}
-	}
+	e.wake(in.stirred)
 	return nil
 }
 
 // stacks returns the names of the stacks touched.
-func (in *intake) stacks() map[string]bool {
+func (in *passage) stacks() map[string]bool {
 	out := map[string]bool{}
 	for address := range in.resources {
 		out[address.Stack()] = true
@@ -231,7 +258,7 @@ func (in *intake) stacks() map[string]bool {
 // lookAgain judges the resources touched: a log that comes late may say who it
 // was. Where drifts changed it judges their peers too, whose forecasts a wave
 // passing through the fleet has moved.
-func (in *intake) lookAgain() []penumbra.Drift {
+func (in *passage) lookAgain() []penumbra.Drift {
 	e := in.engine
 	stacks := in.stacks()
 	at := e.clock.now()
@@ -240,37 +267,65 @@ func (in *intake) lookAgain() []penumbra.Drift {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	var again []penumbra.Address
+	if len(in.types) == 0 {
+		again = slices.Collect(maps.Keys(in.resources))
+	} else {
+		for address, r := range e.resources {
+			if in.resources[address] || in.types[r.Type] && stacks[address.Stack()] {
+				again = append(again, address)
+			}
+		}
+	}
 	var changed []penumbra.Drift
-	look := func(r *tracked) {
-		if !r.Deleted && !r.SnapshotTime.IsZero() {
+	for i, address := range again {
+		if i%judgedAtOnce == judgedAtOnce-1 {
+			e.giveWay()
+		}
+		if r := e.resources[address]; r != nil && !r.Deleted && !r.SnapshotTime.IsZero() {
 			changed = append(changed, e.judge(r, nil, at)...)
 		}
 	}
-	if len(in.types) == 0 {
-		for address := range in.resources {
-			if r := e.resources[address]; r != nil {
-				look(r)
-			}
-		}
-		return changed
-	}
-	for address, r := range e.resources {
-		if in.resources[address] || in.types[r.Type] && stacks[address.Stack()] {
-			look(r)
-		}
-	}
 	return changed
+}
+
+// judgedAtOnce is how many resources are judged before whoever waits for what is known
+// of one, such as a page, has a turn: a batch, or the peers of what drifted, may be many.
+const judgedAtOnce = 64
+
+// giveWay lets those in who wait for e.mu, which is held.
+func (e *Engine) giveWay() {
+	e.mu.Unlock()
+	e.mu.Lock()
 }
 
 // anyLive reports whether one of the stacks has a source: what is really there
 // is then being looked at now.
 func (e *Engine) anyLive(stacks map[string]bool) bool {
 	for stack := range stacks {
-		if s := e.stacks[stack]; s != nil && s.Source != nil {
+		if e.stacks[stack].live() {
 			return true
 		}
 	}
 	return false
+}
+
+// enter takes a batch through the stages, as an ingest of its own.
+func (e *Engine) enter(ctx context.Context, b inputs.Batch) error {
+	if b.Size() == 0 {
+		return nil
+	}
+	in := newPassage(e)
+	added, locked, err := in.store(ctx, b)
+	if err != nil {
+		return err
+	}
+	if locked {
+		if err := in.fold(context.WithoutCancel(ctx), added); err != nil {
+			return err
+		}
+	}
+	return in.finish(ctx)
 }
 
 // Export writes the selected observations as JSON Lines.

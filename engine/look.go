@@ -9,6 +9,7 @@ import (
 // Stages are the pure stages that one look at a stack needs.
 type Stages struct {
 	Shadow     Shadow
+	Limits     Limits // nil if there are none
 	Judge      Judge
 	Fold       func(*penumbra.Resource, *penumbra.Observation)
 	Order      func([]penumbra.Observation) []penumbra.Observation
@@ -56,7 +57,11 @@ func (s Stages) Look(known func(penumbra.Address) (penumbra.Resource, bool), rea
 		if expect == nil {
 			expect = s.Shadow.Expect(r, at, s.Confidence)
 		}
-		out = append(out, s.Judge.Assess(r, expect, s.Shadow.Forecast(r, at), at))
+		forecast := s.Shadow.Forecast(r, at)
+		if s.Limits != nil {
+			expect, forecast = s.Limits.Apply(r, expect, forecast, at)
+		}
+		out = append(out, s.Judge.Assess(r, expect, forecast, at))
 	}
 	return out
 }
@@ -66,7 +71,7 @@ func (e *Engine) Look(read []penumbra.Observation) []penumbra.Assessment {
 	at := e.clock.now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := Stages{Shadow: e.shadow, Judge: e.cfg.Judge, Fold: e.cfg.Fold, Order: e.cfg.Order, Confidence: e.cfg.Confidence}
+	s := Stages{Shadow: e.shadow, Limits: e.limits, Judge: e.cfg.Judge, Fold: e.cfg.Fold, Order: e.cfg.Order, Confidence: e.cfg.Confidence}
 	return s.Look(func(address penumbra.Address) (penumbra.Resource, bool) {
 		r := e.resources[address]
 		if r == nil {

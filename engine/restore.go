@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/engine/catalogue"
 )
 
 // restore rebuilds what is known from the store: resources by folding the whole
@@ -17,7 +18,9 @@ func (e *Engine) restore(ctx context.Context) error {
 	}
 	from := e.loadCheckpoint(ctx, shadow)
 	e.withhold(shadow)
-	resources := map[penumbra.Address]*tracked{}
+	resources, limits := map[penumbra.Address]*tracked{}, e.cfg.newLimits()
+	first := len(e.resources) == 0 // a rebuild has its changes and its network
+	recent := e.cfg.Now().Add(-changesFor)
 	for o, err := range e.cfg.Store.Observations(ctx, penumbra.ObservationQuery{}) {
 		if err != nil {
 			return err
@@ -27,16 +30,17 @@ func (e *Engine) restore(ctx context.Context) error {
 			r = &tracked{Resource: penumbra.Resource{Address: o.Resource, Type: o.Type}}
 			resources[o.Resource] = r
 		}
-		if ordered(&o) {
-			r.last = o.Time
-		}
-		switch o.Kind {
-		case penumbra.TemplateKind:
-			r.code = codeDigest(&o)
-		case penumbra.SnapshotKind:
-			r.stored = o.Time
-		}
+		r.note(&o)
+		limits.Observe(&o)
+		before := r.Resource
 		e.cfg.Fold(&r.Resource, &o)
+		if first {
+			if o.Time.After(recent) {
+				e.remark(&before, &o, nil)
+				e.happened(&o)
+			}
+			e.learnt(r, &o)
+		}
 		if from == 0 {
 			shadow.Observe(&o)
 		}
@@ -54,15 +58,51 @@ func (e *Engine) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	e.catalogue.Found(drifts)
 	for _, d := range drifts {
+		e.news.goesOn(d.ID, d.Resource.Stack())
 		if r := resources[d.Resource]; r != nil {
 			r.active = append(r.active, d)
 		}
 	}
+	anomalies, err := e.cfg.Store.Anomalies(ctx, penumbra.AnomalyQuery{Active: true})
+	if err != nil {
+		return err
+	}
+	e.catalogue.Noticed(anomalies)
+	for i := range anomalies {
+		e.news.goesOn(anomalies[i].ID, anomalies[i].Resource.Stack())
+	}
+	accepted, err := e.cfg.Store.Drifts(ctx, penumbra.DriftQuery{Accepted: true})
+	if err != nil {
+		return err
+	}
+	for _, d := range accepted {
+		if r := resources[d.Resource]; r != nil {
+			r.accepted = append(r.accepted, d)
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.shadow, e.resources, e.late = shadow, resources, false
+	for address, r := range e.resources {
+		if now := resources[address]; now != nil {
+			now.metered = r.metered
+		}
+	}
+	e.shadow, e.resources, e.limits, e.late = shadow, resources, limits, false
 	e.remember()
+	e.catalogue.Reset(func(yield func(catalogue.Line) bool) {
+		for _, r := range e.resources {
+			if !yield(r.line()) {
+				return
+			}
+		}
+	})
+	if e.cfg.Mapper != nil {
+		for _, r := range resources {
+			e.cfg.Mapper.Know(&r.Resource)
+		}
+	}
 	return nil
 }
 
@@ -74,7 +114,7 @@ func (e *Engine) remember() {
 		if r.Deleted || r.SnapshotTime.IsZero() && r.NotChecked == "" {
 			continue
 		}
-		a := e.assess(r, nil, r.last)
+		a, _ := e.assess(r, nil, r.last)
 		r.verdict = a.Verdict()
 	}
 }

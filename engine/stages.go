@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/engine/decisions"
+	"github.com/penumbra-iac/penumbra/engine/inputs"
 )
 
 // A Source reads what the code of one stack declares and what is really there.
@@ -65,6 +67,101 @@ type Pool interface {
 	Pool() penumbra.ModelPool
 }
 
+// A Mapper says whose event a log record is, and whose a metric's values are. It
+// is called by several goroutines.
+type Mapper interface {
+	inputs.Mapper
+	// Know takes in a resource as it is now, Forget drops one.
+	Know(r *penumbra.Resource)
+	Forget(a penumbra.Address)
+}
+
+// A Monitor watches metrics for anomalies. It is called by several goroutines.
+type Monitor interface {
+	Checkpointer
+	inputs.Monitor
+	// Attend tells that something happened to a resource which may move its metrics:
+	// for a few values from that time on, less is enough for an anomaly.
+	Attend(resource penumbra.Address, at time.Time)
+	Series() int
+}
+
+// Change is something that happened to a resource and may have moved a metric: a
+// setting that took another value, or an event.
+type Change struct {
+	Resource penumbra.Address
+	Type     string
+	Path     string // "" of an event that names no setting
+	Before   penumbra.Value
+	After    penumbra.Value
+	// Time is when it happened, if an event tells, otherwise when it was seen;
+	// Since is then the look before, by which it had not.
+	Time, Since time.Time
+	Actor       string
+	ActorKind   penumbra.ActorKind
+	Action      string
+	Source      string
+	Declared    bool
+	Unexpected  bool    // outside the prediction set
+	Surprise    float64 // -log of the value's probability before it was seen, 0 if unknown
+}
+
+// A Diagnosis says what belongs together.
+type Diagnosis interface {
+	Checkpointer
+	// Happened, Began and Watched tell it of each change, of each new anomaly with
+	// its suspects, and of each metric now and then while it is watched: how often
+	// they come is what it learns.
+	Happened(c *Change)
+	Began(a *penumbra.Anomaly)
+	Watched(resource penumbra.Address, metric string, interval time.Duration, now time.Time)
+	// Outcome tells it what became of a suspect: whether it was the cause.
+	Outcome(a *penumbra.Anomaly, s *penumbra.Suspect, wasCause bool)
+	// Rank returns what may have caused an anomaly, the likeliest first.
+	Rank(a *penumbra.Anomaly, changes []Change) []penumbra.Suspect
+	// Join returns what of the anomalies a drift of r is likely to have done.
+	Join(d *penumbra.Drift, r *penumbra.Resource, anomalies []penumbra.Anomaly) []penumbra.Impact
+	// Critical reports whether they are a drop in performance that is no chance.
+	Critical(impacts []penumbra.Impact) bool
+	// Related returns how near two resources are, from 1 for the same one to 0 for
+	// two of which no change of one can move a metric of the other.
+	Related(a, b penumbra.Address) float64
+}
+
+// A Network learns, beside the shadow, what settings do to metrics.
+type Network interface {
+	Observe(o *penumbra.Observation)
+	// Effects returns what the setting's having the value does to the metrics of
+	// resources of the type, nothing where that is not known.
+	Effects(kind, path string, v penumbra.Value) []penumbra.Effect
+}
+
+// Limits follow settings whose template is bounds instead of a value.
+type Limits interface {
+	// Observe takes an observation in, in the timeline's order.
+	Observe(o *penumbra.Observation)
+	// Apply puts the limits into what is expected of a resource as it is now, and
+	// the forecasts of passing them in the place of the shadow's. It returns copies
+	// where it changes something.
+	Apply(r *penumbra.Resource, expect []penumbra.Expectation, forecast []penumbra.Forecast, at time.Time) ([]penumbra.Expectation, []penumbra.Forecast)
+}
+
+// noLimits is what an engine without limits has.
+type noLimits struct{}
+
+func (noLimits) Observe(*penumbra.Observation) {}
+
+func (noLimits) Apply(_ *penumbra.Resource, expect []penumbra.Expectation, forecast []penumbra.Forecast, _ time.Time) ([]penumbra.Expectation, []penumbra.Forecast) {
+	return expect, forecast
+}
+
+func (cfg *Config) newLimits() Limits {
+	if cfg.NewLimits == nil {
+		return noLimits{}
+	}
+	return cfg.NewLimits()
+}
+
 // A Judge holds what is expected against what is there.
 type Judge interface {
 	// SetRules replaces the ignore rules. It returns an error of kind Invalid
@@ -76,42 +173,6 @@ type Judge interface {
 	// Live takes the resource's active drifts through an assessment and
 	// returns those that are new or changed.
 	Live(active []penumbra.Drift, r *penumbra.Resource, a penumbra.Assessment) []penumbra.Drift
-}
-
-// A Case is all that a proposer may know of a drift.
-type Case struct {
-	Drift    penumbra.Drift
-	Resource penumbra.Resource
-	Outcomes []Outcome // of earlier runs of the stack
-	Time     time.Time
-}
-
-// Outcome is how an earlier run ended: likelihoods are learnt from it.
-type Outcome struct {
-	Kind      penumbra.ProposalKind
-	Type      string // of the resource
-	Succeeded bool   // verified, and not taken back
-}
-
-// A Proposer finds ways to resolve a drift of one stack. It plans, and never
-// changes anything.
-type Proposer interface {
-	// Propose returns the ways, ranked, and those left out with the reason.
-	Propose(ctx context.Context, c Case) ([]penumbra.Proposal, []penumbra.Omitted, error)
-	// Customize returns a proposal that sets the values a person chose.
-	Customize(ctx context.Context, original penumbra.Proposal, values []penumbra.Setting, c Case) (penumbra.Proposal, error)
-	// Restore returns a proposal that takes a run back.
-	Restore(ctx context.Context, run penumbra.Run, original penumbra.Proposal, c Case) (penumbra.Proposal, error)
-}
-
-// A Remediator carries a run through its states, each of them saved before its
-// work begins.
-type Remediator interface {
-	// Execute carries out the proposal that the decision approved. The run
-	// returned has ended, however it went; the error says why it is not Done.
-	Execute(ctx context.Context, run penumbra.Run, p penumbra.Proposal, d penumbra.Decision) (penumbra.Run, error)
-	// Recover ends a run that a crash left unended. It never applies.
-	Recover(ctx context.Context, run penumbra.Run, p penumbra.Proposal) (penumbra.Run, error)
 }
 
 // A Codec reads and writes the timeline format.
@@ -152,31 +213,6 @@ type Drifts interface {
 	Drifts(ctx context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error)
 }
 
-// Proposals keeps proposals and what was decided on them.
-type Proposals interface {
-	// SaveProposals stores new proposals and new states of stored ones.
-	SaveProposals(ctx context.Context, proposals []penumbra.Proposal) error
-	// Proposals returns the selected ones, by rank.
-	Proposals(ctx context.Context, q penumbra.ProposalQuery) ([]penumbra.Proposal, error)
-	// Decide stores, in one transaction, a decision, the proposal's new state
-	// and, if run is not nil, the planned run that follows from it. It returns
-	// an error of kind Stale if the stored proposal is no longer in the
-	// Proposed state or has another hash than the decision.
-	Decide(ctx context.Context, d penumbra.Decision, p penumbra.Proposal, run *penumbra.Run) error
-	// Decisions returns what was decided on a proposal, "" for all, oldest first.
-	Decisions(ctx context.Context, proposal string) ([]penumbra.Decision, error)
-}
-
-// Runs keeps runs.
-type Runs interface {
-	// SaveRun stores a run's new state. A run that has ended never changes
-	// again, but for Done becoming RolledBack: anything else is an error of
-	// kind Refused.
-	SaveRun(ctx context.Context, run penumbra.Run) error
-	// Runs returns the selected ones, the last started first.
-	Runs(ctx context.Context, q penumbra.RunQuery) ([]penumbra.Run, error)
-}
-
 // Rules keeps ignore rules.
 type Rules interface {
 	SaveRule(ctx context.Context, rule penumbra.Rule) error
@@ -211,15 +247,24 @@ type Versions interface {
 	VersionBody(ctx context.Context, number int) ([]byte, error)
 }
 
+// Anomalies keeps findings on metrics.
+type Anomalies interface {
+	// SaveAnomalies stores new ones and new states of stored ones, all or none.
+	SaveAnomalies(ctx context.Context, anomalies []penumbra.Anomaly) error
+	// Anomalies returns the selected ones, the last noticed first.
+	Anomalies(ctx context.Context, q penumbra.AnomalyQuery) ([]penumbra.Anomaly, error)
+}
+
 // Store is all that a store keeps.
 type Store interface {
+	decisions.Store
+	inputs.Store
 	Observations
 	Drifts
-	Proposals
-	Runs
 	Rules
 	Checkpoints
 	Versions
+	Anomalies
 	// Counts returns the numbers of observations and of quarantined lines.
 	Counts(ctx context.Context) (observations, quarantined int64, err error)
 	Close() error

@@ -3,7 +3,9 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -25,65 +27,81 @@ func (e *Engine) Status(ctx context.Context) (penumbra.Status, error) {
 	}
 	stacks := map[string]*penumbra.StackStatus{}
 	for name, s := range e.stacks {
-		s.mu.Lock()
-		status := s.status
-		s.mu.Unlock()
-		stacks[name] = &status
+		stacks[name] = e.stackStatus(s)
 	}
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	st.Model, st.ModelVersion = e.model.family, e.model.active.Number
-	for address, r := range e.resources {
-		if r.Deleted {
-			continue
-		}
-		name := address.Stack()
-		s := stacks[name]
-		if s == nil {
-			s = &penumbra.StackStatus{Name: name, Source: "timeline"}
-			stacks[name] = s
-		}
-		if s.Source == "timeline" && r.last.After(s.LastRead) {
-			s.LastRead = r.last
-		}
-		s.Resources++
-		s.Worst = max(s.Worst, r.verdict)
-		st.Resources++
-		st.Settings += max(len(r.Actual), len(r.Template))
-		st.Verdicts[r.verdict]++
-		for i := range r.active {
-			st.Drifts[r.active[i].Verdict]++
-		}
+	if st.Inputs, err = e.Inputs(ctx); err != nil {
+		return st, err
+	}
+	if e.cfg.Files != nil {
+		st.Files = e.cfg.Files()
+	}
+	e.catalogue.Sum(&st, stacks)
+	if e.cfg.Monitor == nil {
+		st.Anomalies = 0 // what is stored of them nobody ends
 	}
 	for _, s := range stacks {
 		st.Stacks = append(st.Stacks, *s)
 	}
+	st.Closer = slices.SortedFunc(maps.Values(e.closer), func(a, b penumbra.Attention) int { return cmp.Compare(a.Resource, b.Resource) })
 	slices.SortFunc(st.Stacks, func(a, b penumbra.StackStatus) int { return cmp.Compare(a.Name, b.Name) })
 	return st, nil
 }
 
-// Resources returns the resources of a stack, of all for "", the gravest
-// verdict first, then by address.
-func (e *Engine) Resources(_ context.Context, stack string) ([]penumbra.ResourceStatus, error) {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	out := []penumbra.ResourceStatus{}
-	for address, r := range e.resources {
-		if r.Deleted || stack != "" && address.Stack() != stack {
+// stackStatus returns the state of a stack's sources: one by one if there are
+// several or its resources have periods of their own, and on top of that of the
+// one that is worst off.
+func (e *Engine) stackStatus(s *stack) *penumbra.StackStatus {
+	st := &penumbra.StackStatus{Name: s.Name, Dir: s.Dir}
+	for i, src := range s.sources {
+		src.mu.Lock()
+		x := src.status
+		if src.agenda.kept {
+			x.NextRead = e.shown(src.agenda.next())
+			x.Cadence = src.agenda.status(e.shown)
+		}
+		src.mu.Unlock()
+		st.Reading = st.Reading || x.Reading
+		if i == 0 || x.Error != "" && st.Error == "" || x.Error == "" && st.Error == "" && x.LastRead.Before(st.LastRead) {
+			st.LastRead, st.NextRead, st.Error, st.Took = x.LastRead, x.NextRead, x.Error, x.Took
+		}
+		if i > 0 {
+			st.Source += ", "
+		}
+		st.Source += x.Name
+		if len(s.sources) > 1 || len(x.Cadence) > 0 {
+			st.Sources = append(st.Sources, x)
+		}
+	}
+	return st
+}
+
+// shown returns a time of the machine's clock as one of the engine's, zero for
+// the zero time.
+func (e *Engine) shown(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return e.cfg.Now().Add(time.Until(t)).UTC()
+}
+
+// nextRead returns when a resource is read next, zero if nobody does.
+func (e *Engine) nextRead(r *tracked) time.Time {
+	s := e.stacks[r.Address.Stack()]
+	if s == nil {
+		return time.Time{}
+	}
+	var next time.Time
+	for _, src := range s.sources {
+		if !s.reads(src, r) {
 			continue
 		}
-		out = append(out, penumbra.ResourceStatus{
-			Address: address, Type: r.Type, Verdict: r.verdict, NotChecked: r.NotChecked,
-			Settings: len(r.Actual), Declared: len(r.Template), Snapshot: r.SnapshotTime,
+		src.planned(func(a *agenda) {
+			if due := a.nextOf(r.Address); a.kept && (next.IsZero() || due.Before(next)) {
+				next = due
+			}
 		})
 	}
-	if len(out) == 0 && stack != "" && e.stacks[stack] == nil {
-		return nil, noStack(stack)
-	}
-	slices.SortFunc(out, func(a, b penumbra.ResourceStatus) int {
-		return cmp.Or(cmp.Compare(b.Verdict, a.Verdict), cmp.Compare(a.Address, b.Address))
-	})
-	return out, nil
+	return e.shown(next)
 }
 
 func noResource(address penumbra.Address) error {
@@ -92,21 +110,6 @@ func noResource(address penumbra.Address) error {
 
 func noStack(name string) error {
 	return &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no stack %q", name), Remedy: "see `penumbra status` for the stacks there are"}
-}
-
-// isKnown reports whether a stack is configured or has a resource.
-func (e *Engine) isKnown(name string) bool {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	if e.stacks[name] != nil {
-		return true
-	}
-	for address := range e.resources {
-		if address.Stack() == name {
-			return true
-		}
-	}
-	return false
 }
 
 // Shadow returns one resource with its shadow, as of now, and its history.
@@ -131,7 +134,7 @@ func (e *Engine) shadowNow(address penumbra.Address) (penumbra.ShadowView, error
 		at = r.last
 	}
 	expect := e.shadow.Expect(&r.Resource, at, e.cfg.Confidence)
-	forecast := e.shadow.Forecast(&r.Resource, at)
+	expect, forecast := e.limits.Apply(&r.Resource, expect, e.shadow.Forecast(&r.Resource, at), at)
 	a := e.cfg.Judge.Assess(&r.Resource, expect, forecast, at)
 	verdicts := make(map[string]penumbra.Verdict, len(a.Findings))
 	for _, f := range a.Findings {
@@ -141,16 +144,23 @@ func (e *Engine) shadowNow(address penumbra.Address) (penumbra.ShadowView, error
 	for _, f := range forecast {
 		forecasts[f.Path] = f
 	}
-	view := penumbra.ShadowView{Resource: r.Resource, Time: at, Verdict: a.Verdict(), Drifts: slices.Clone(r.active)}
+	view := penumbra.ShadowView{Resource: r.Resource, Time: at, Verdict: a.Verdict(), NextRead: e.nextRead(r), Drifts: slices.Clone(r.active)}
+	if x, ok := e.closer[address]; ok {
+		view.Closer = &x
+	}
 	for _, x := range expect {
 		template, declared := r.Template.Find(x.Path)
 		actual, _ := r.Actual.Find(x.Path)
-		view.Settings = append(view.Settings, penumbra.SettingView{
+		s := penumbra.SettingView{
 			Path: x.Path, Verdict: verdicts[x.Path], Declared: declared,
 			Sensitive: template.Sensitive || actual.Sensitive,
 			Template:  template.Value, Actual: actual.Value,
 			Expectation: x, Forecast: forecasts[x.Path],
-		})
+		}
+		if s.Verdict == penumbra.Pending {
+			s.Moved = r.Mover(x.Path)
+		}
+		view.Settings = append(view.Settings, s)
 	}
 	return view, nil
 }
@@ -213,32 +223,6 @@ func eventPoints(o *penumbra.Observation) []penumbra.HistoryPoint {
 	return points
 }
 
-// Drifts returns the selected drifts.
-func (e *Engine) Drifts(ctx context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error) {
-	drifts, err := e.cfg.Store.Drifts(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	if q.ID != "" && len(drifts) == 0 {
-		return nil, &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no drift %q", q.ID), Remedy: "see `penumbra drift list`"}
-	}
-	if q.Stack != "" && len(drifts) == 0 && !e.isKnown(q.Stack) {
-		return nil, noStack(q.Stack) // "no drift" would hide a misspelt name
-	}
-	slices.SortStableFunc(drifts, func(a, b penumbra.Drift) int {
-		switch {
-		case a.Active() != b.Active():
-			return cmp.Compare(a.Status, b.Status)
-		case a.Critical != b.Critical && a.Critical:
-			return -1
-		case a.Critical != b.Critical:
-			return 1
-		}
-		return cmp.Or(cmp.Compare(b.Verdict, a.Verdict), b.Changed.Compare(a.Changed))
-	})
-	return drifts, nil
-}
-
 func (e *Engine) drift(ctx context.Context, id string) (penumbra.Drift, error) {
 	drifts, err := e.Drifts(ctx, penumbra.DriftQuery{ID: id})
 	if err != nil {
@@ -253,13 +237,17 @@ func (e *Engine) Trigger(ctx context.Context, name string) error {
 	switch {
 	case s == nil:
 		return noStack(name)
-	case s.Source == nil:
+	case !s.live():
 		return &penumbra.Error{Kind: penumbra.Refused, What: fmt.Sprintf("stack %q has no source to read", name), Remedy: "it is known from ingested timelines only: ingest newer ones"}
 	}
-	if err := s.budget.Wait(ctx); err != nil {
-		return err
+	var failed error
+	for _, src := range s.sources {
+		if err := src.budget.Wait(ctx); err != nil {
+			return err
+		}
+		failed = errors.Join(failed, e.read(ctx, s, src, request{all: true}))
 	}
-	return e.read(ctx, s)
+	return failed
 }
 
 // resource returns a copy of what is known of a resource.
@@ -271,17 +259,6 @@ func (e *Engine) resource(address penumbra.Address) (penumbra.Resource, bool) {
 		return penumbra.Resource{}, false
 	}
 	return r.Resource, true
-}
-
-// settle replaces what is remembered of a drift after something outside a turn
-// changed it.
-func (e *Engine) settle(ctx context.Context, d penumbra.Drift) error {
-	e.mu.Lock()
-	if r := e.resources[d.Resource]; r != nil {
-		r.active = merge(r.active, []penumbra.Drift{d})
-	}
-	e.mu.Unlock()
-	return e.cfg.Store.SaveDrifts(ctx, []penumbra.Drift{d})
 }
 
 // rejudge assesses resources again with what is known, after rules changed.

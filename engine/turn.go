@@ -3,16 +3,16 @@ package engine
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/engine/inputs"
 )
 
-// turn takes what one read of a stack found through the stages.
-func (e *Engine) turn(ctx context.Context, s *stack, read []penumbra.Observation) error {
-	defer e.settled()()
-	t := &turn{engine: e, stack: s, at: e.clock.now(), read: read}
+// turn takes what a read of a source that began at a time found through the
+// stages.
+func (e *Engine) turn(ctx context.Context, s *stack, src *source, ask request, read []penumbra.Observation, began time.Time) error {
+	t := &turn{engine: e, stack: s, source: src, began: began, read: read, partial: !ask.all}
 	return t.run(ctx)
 }
 
@@ -21,8 +21,12 @@ func (e *Engine) turn(ctx context.Context, s *stack, read []penumbra.Observation
 type turn struct {
 	engine *Engine
 	stack  *stack
+	source *source
+	began  time.Time // when the read began
 	at     time.Time
 	read   []penumbra.Observation // what the source found
+	// partial says that a resource that is not in read may be there all the same.
+	partial bool
 
 	news    []penumbra.Observation // what of it is not known yet
 	looked  []penumbra.Address     // every resource that was read
@@ -30,7 +34,14 @@ type turn struct {
 	changed []penumbra.Drift
 }
 
-func (t *turn) run(ctx context.Context) error {
+func (t *turn) run(ctx context.Context) (err error) {
+	ctx, end := t.engine.cfg.Begin(ctx, "turn", t.stack.Name, "source", t.source.Name)
+	defer func() { end(err) }()
+	defer t.engine.settled()()
+	t.at = t.engine.clock.now()
+	if t.began.IsZero() {
+		t.began = t.at // nothing was read
+	}
 	steps := []func(context.Context) error{
 		t.sift,   // keep what says something new
 		t.take,   // make it durable, hold on to what was expected, fold and learn
@@ -54,6 +65,7 @@ func (t *turn) sift(context.Context) error {
 	defer e.mu.Unlock()
 	stamp(t.read, t.at)
 	present := make(map[penumbra.Address]bool, len(t.read)/2)
+	t.read = append(t.read, t.forgotten()...)
 	t.news = t.read[:0] // in its place: a read of a large stack is large
 	for _, o := range t.read {
 		if !present[o.Resource] {
@@ -65,15 +77,54 @@ func (t *turn) sift(context.Context) error {
 		}
 	}
 	for address, r := range e.resources {
-		if address.Stack() == t.stack.Name && !present[address] && !r.Deleted {
+		if address.Stack() == t.stack.Name && !present[address] && !r.Deleted && !t.partial && t.isGone(r) {
 			t.news = append(t.news, penumbra.Observation{
 				Kind: penumbra.EventKind, Time: t.at, Seen: t.at, Resource: address, Type: r.Type,
-				Source: t.stack.Technology, Action: penumbra.ActionDelete, ActorKind: penumbra.System,
+				Source: t.source.Name, Action: penumbra.ActionDelete, ActorKind: penumbra.System,
 			})
 			t.looked = append(t.looked, address)
 		}
 	}
 	return nil
+}
+
+// forgotten returns an empty snapshot of each resource that the source has seen
+// before, that the code still declares, and that this read found in the code
+// only: it is gone from the state, and what was last seen of it is not what is
+// there.
+func (t *turn) forgotten() []penumbra.Observation {
+	if t.partial {
+		return nil
+	}
+	seen := make(map[penumbra.Address]bool, len(t.read)/2)
+	for i := range t.read {
+		if t.read[i].Kind == penumbra.SnapshotKind {
+			seen[t.read[i].Resource] = true
+		}
+	}
+	var out []penumbra.Observation
+	for i := range t.read {
+		o := &t.read[i]
+		r := t.engine.resources[o.Resource]
+		if o.Kind != penumbra.TemplateKind || seen[o.Resource] || r == nil || r.Deleted || len(r.Actual) == 0 ||
+			!slices.Contains(r.claims, t.source.Name) || t.stack.claims(r, t.source) {
+			continue
+		}
+		out = append(out, penumbra.Observation{
+			Kind: penumbra.SnapshotKind, Time: t.at, Seen: t.at, Resource: o.Resource, Type: o.Type, Source: o.Source, Full: true,
+		})
+	}
+	return out
+}
+
+// isGone reports whether a resource that the source did not find is no more: not
+// while another source reads it.
+func (t *turn) isGone(r *tracked) bool {
+	if t.stack.claims(r, t.source) {
+		r.claims = slices.DeleteFunc(r.claims, func(name string) bool { return name == t.source.Name })
+		return false
+	}
+	return true
 }
 
 // stamp dates what one read found as of the time of the turn. An observation
@@ -109,17 +160,79 @@ func (t *turn) isNews(r *tracked, o *penumbra.Observation) bool {
 		if o.Time.Before(t.at) {
 			return false // what was there earlier is known already
 		}
+		if r.SnapshotTime.After(t.began) && !t.knows(r, o) {
+			return false
+		}
 		if o.NotChecked != "" || r.NotChecked != "" {
 			return o.NotChecked != r.NotChecked
 		}
-		if t.at.Sub(r.stored) >= t.engine.cfg.Heartbeat || r.SnapshotTime.IsZero() || !o.Full || !r.Actual.Equal(o.Settings) {
+		if t.at.Sub(r.stored) >= t.engine.cfg.Heartbeat || r.SnapshotTime.IsZero() || !shows(r.Actual, o) || !slices.Contains(r.claims, o.Source) {
 			return true
 		}
+		r.looked(o)
 		r.SnapshotTime = t.at
 		return false
 	default:
 		return true
 	}
+}
+
+// knows takes out of a snapshot what other sources have seen while its source was
+// at it, for they know better, and reports whether anything is left. Only that is
+// taken out: a source that is slower than another one is quick would otherwise
+// never be heard.
+func (t *turn) knows(r *tracked, o *penumbra.Observation) bool {
+	var others []penumbra.Settings
+	for _, x := range t.stack.sources {
+		if x == t.source || !slices.Contains(r.claims, x.Name) {
+			continue
+		}
+		i := slices.IndexFunc(r.looks, func(l look) bool { return l.source == x.Name })
+		switch {
+		case i < 0: // so far it was the only one
+			others = append(others, r.Actual)
+		case !r.looks[i].at.After(t.began):
+		case r.looks[i].full:
+			return false
+		default:
+			others = append(others, r.looks[i].settings)
+		}
+	}
+	if len(others) == 0 {
+		return true
+	}
+	if o.NotChecked != "" {
+		return false
+	}
+	left := slices.Clone(o.Settings)
+	if o.Full { // what it did not find and nobody else did is not there
+		for _, x := range r.Actual {
+			if _, found := o.Settings.Find(x.Path); !found {
+				left = append(left, penumbra.Setting{Path: x.Path, Sensitive: x.Sensitive})
+			}
+		}
+		o.Full = false
+	}
+	o.Settings = penumbra.NewSettings(slices.DeleteFunc(left, func(x penumbra.Setting) bool {
+		return slices.ContainsFunc(others, func(seen penumbra.Settings) bool {
+			_, known := seen.Find(x.Path)
+			return known
+		})
+	})...)
+	return len(o.Settings) > 0
+}
+
+// shows reports whether what is known to be there is what a snapshot found.
+func shows(actual penumbra.Settings, o *penumbra.Observation) bool {
+	if o.Full {
+		return actual.Equal(o.Settings)
+	}
+	for _, s := range o.Settings {
+		if known, ok := actual.Find(s.Path); known.Value != s.Value || !ok && !s.Value.IsNull() {
+			return false
+		}
+	}
+	return true
 }
 
 func codeDigest(o *penumbra.Observation) string {
@@ -135,7 +248,7 @@ func codeDigest(o *penumbra.Observation) string {
 func (t *turn) take(ctx context.Context) error {
 	e := t.engine
 	t.expect = map[penumbra.Address][]penumbra.Expectation{}
-	for batch := range slices.Chunk(t.news, batchSize) {
+	for batch := range slices.Chunk(t.news, inputs.BatchSize) {
 		added, err := e.cfg.Store.Append(ctx, e.cfg.Order(batch))
 		if err != nil {
 			return err
@@ -156,33 +269,41 @@ func (t *turn) take(ctx context.Context) error {
 // what was expected of a snapshot before it was seen. e.mu is held.
 func (e *Engine) take(o *penumbra.Observation) []penumbra.Expectation {
 	r := e.resources[o.Resource]
-	if r == nil {
+	fresh := r == nil
+	if fresh {
 		r = &tracked{Resource: penumbra.Resource{Address: o.Resource, Type: o.Type}}
 		e.resources[o.Resource] = r
 	}
-	if ordered(o) {
-		if o.Time.Before(r.last) {
-			// Order decides what a history means, so what comes late cannot be
-			// folded on top. It is stored; a rebuild puts it into its place.
-			e.late = true
-			return nil
-		}
-		r.last = o.Time
+	if ordered(o) && o.Time.Before(r.last) {
+		// Order decides what a history means, so what comes late cannot be folded
+		// on top. It is stored; a rebuild puts it into its place.
+		e.late = true
+		return nil
 	}
+	r.note(o)
 	var expected []penumbra.Expectation
-	switch o.Kind {
-	case penumbra.TemplateKind:
-		r.code = codeDigest(o)
-	case penumbra.SnapshotKind:
-		r.stored = o.Time
-		// Of a resource that nobody has seen before nothing is expected but
-		// what the code says.
-		if o.NotChecked == "" && !r.SnapshotTime.IsZero() {
-			expected = e.shadow.Expect(withPaths(&r.Resource, o.Settings), o.Time, e.cfg.Confidence)
-		}
+	// Of a resource that nobody has seen before nothing is expected but what the
+	// code says.
+	if o.Kind == penumbra.SnapshotKind && o.NotChecked == "" && !r.SnapshotTime.IsZero() {
+		expected = e.shadow.Expect(withPaths(&r.Resource, o.Settings), o.Time, e.cfg.Confidence)
+		e.score(&r.Resource, o, expected)
 	}
+	before := r.Resource
 	e.cfg.Fold(&r.Resource, o)
 	e.shadow.Observe(o)
+	e.limits.Observe(o)
+	e.remark(&before, o, expected)
+	e.happened(o)
+	e.learnt(r, o)
+	if e.cfg.Mapper != nil && o.Kind != penumbra.MetricKind && (o.Kind != penumbra.EventKind || r.Deleted) {
+		e.cfg.Mapper.Know(&r.Resource)
+		if fresh {
+			e.Appeared()
+		}
+	}
+	if fresh || o.Kind != penumbra.MetricKind {
+		e.catalogue.Note(r.line())
+	}
 	return expected
 }
 
@@ -190,8 +311,7 @@ func (e *Engine) take(o *penumbra.Observation) []penumbra.Expectation {
 // what is there or what the code declares. Log events are not: they come late as
 // a rule, and only say who it was.
 func ordered(o *penumbra.Observation) bool {
-	return o.Kind == penumbra.TemplateKind || o.Kind == penumbra.SnapshotKind ||
-		o.Kind == penumbra.EventKind && strings.HasPrefix(o.Source, "git:")
+	return o.Kind == penumbra.TemplateKind || o.Kind == penumbra.SnapshotKind || o.IsCodeChange()
 }
 
 // withPaths returns the resource as it was before the snapshot, with the paths
@@ -227,22 +347,27 @@ func (e *Engine) judge(r *tracked, expected []penumbra.Expectation, at time.Time
 	if r == nil {
 		return nil
 	}
-	a := e.assess(r, expected, at)
+	a, held := e.assess(r, expected, at)
 	r.verdict = a.Verdict()
+	r.noteExpected(held, a.Findings, at)
+	e.catalogue.Note(r.line())
+	revived := r.revive(at)
 	if len(r.active) == 0 && r.verdict == penumbra.InSync {
-		return nil
+		return revived
 	}
 	changed := e.cfg.Judge.Live(r.active, &r.Resource, a)
 	r.active = merge(r.active, changed)
-	return changed
+	return merged(revived, changed)
 }
 
-// assess gives the verdict on each setting. e.mu is held.
-func (e *Engine) assess(r *tracked, expected []penumbra.Expectation, at time.Time) penumbra.Assessment {
+// assess gives the verdict on each setting, and what was expected of them. e.mu is
+// held.
+func (e *Engine) assess(r *tracked, expected []penumbra.Expectation, at time.Time) (penumbra.Assessment, []penumbra.Expectation) {
 	if expected == nil {
 		expected = e.shadow.Expect(&r.Resource, at, e.cfg.Confidence)
 	}
-	return e.cfg.Judge.Assess(&r.Resource, expected, e.shadow.Forecast(&r.Resource, at), at)
+	expected, forecast := e.limits.Apply(&r.Resource, expected, e.shadow.Forecast(&r.Resource, at), at)
+	return e.cfg.Judge.Assess(&r.Resource, expected, forecast, at), expected
 }
 
 // merge puts changed drifts in the place of those with their identifiers and
@@ -261,15 +386,61 @@ func merge(active, changed []penumbra.Drift) []penumbra.Drift {
 }
 
 func (t *turn) record(ctx context.Context) error {
-	t.engine.announce(t.changed)
-	return t.engine.saveDrifts(ctx, t.changed)
+	return t.engine.publish(ctx, t.changed)
 }
 
+// publish keeps drifts that are new or changed, and holds them against the
+// anomalies of late.
+func (e *Engine) publish(ctx context.Context, changed []penumbra.Drift) error {
+	e.announce(changed)
+	e.attend(changed)
+	if err := e.saveDrifts(ctx, changed); err != nil {
+		return err
+	}
+	resources := map[penumbra.Address]bool{}
+	for _, d := range changed {
+		resources[d.Resource] = true
+	}
+	return e.diagnose(ctx, resources)
+}
+
+// saveDrifts stores drifts that have changed, as they are by now: between their change
+// and this an anomaly or a person may have changed them again, and the older state
+// must not be stored last.
 func (e *Engine) saveDrifts(ctx context.Context, changed []penumbra.Drift) error {
 	if len(changed) == 0 {
 		return nil
 	}
+	e.saving.Lock()
+	defer e.saving.Unlock()
+	changed = e.asTheyAre(changed)
+	if len(changed) == 0 {
+		return nil
+	}
 	return e.cfg.Store.SaveDrifts(ctx, changed)
+}
+
+// asTheyAre returns the present states of drifts. One that was active and is so no more
+// is left out: whoever resolved it stores it.
+func (e *Engine) asTheyAre(drifts []penumbra.Drift) []penumbra.Drift {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	out := make([]penumbra.Drift, 0, len(drifts))
+	for _, d := range drifts {
+		r := e.resources[d.Resource]
+		if r == nil {
+			out = append(out, d)
+			continue
+		}
+		i := slices.IndexFunc(r.active, func(x penumbra.Drift) bool { return x.ID == d.ID })
+		switch {
+		case i >= 0:
+			out = append(out, r.active[i])
+		case !d.Active():
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // announce logs what is new or changed. Values stay out of the log.
@@ -284,19 +455,30 @@ func (e *Engine) announce(changed []penumbra.Drift) {
 	}
 }
 
-// notChecked notes on every resource of a stack that it could not be read.
-func (e *Engine) notChecked(ctx context.Context, s *stack, cause error) error {
+// notChecked notes on every resource that was asked for and that only a source
+// reads, or one that fails as well, that it could not be read.
+func (e *Engine) notChecked(ctx context.Context, s *stack, src *source, ask request, cause error) error {
 	reason := penumbra.Redact(cause.Error())
+	var others []string
+	for _, x := range s.sources {
+		if x != src && !x.failing() {
+			others = append(others, x.Name)
+		}
+	}
 	e.mu.RLock()
 	var read []penumbra.Observation
 	for address, r := range e.resources {
-		if address.Stack() == s.Name && !r.Deleted {
-			read = append(read, penumbra.Observation{Kind: penumbra.SnapshotKind, Resource: address, Type: r.Type, Source: s.Technology, NotChecked: reason})
+		if address.Stack() != s.Name || r.Deleted || !ask.has(address) || !s.reads(src, r) ||
+			slices.ContainsFunc(r.claims, func(name string) bool { return slices.Contains(others, name) }) {
+			continue
 		}
+		read = append(read, penumbra.Observation{Kind: penumbra.SnapshotKind, Resource: address, Type: r.Type, Source: src.Name, NotChecked: reason})
 	}
 	e.mu.RUnlock()
 	if len(read) == 0 {
 		return nil
 	}
-	return e.turn(ctx, s, read)
+	// That it says nothing of other resources does not mean that they are gone.
+	t := &turn{engine: e, stack: s, source: src, read: read, partial: true}
+	return t.run(ctx)
 }

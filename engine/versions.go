@@ -65,6 +65,7 @@ func (e *Engine) loadModel(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.model = s
+	e.catalogue.Serves(s.family, s.active.Number)
 	return nil
 }
 
@@ -349,6 +350,7 @@ func (e *Engine) activate(ctx context.Context, v *penumbra.ModelVersion, left pe
 func (e *Engine) rebuildAs(ctx context.Context, next serving) error {
 	e.mu.Lock()
 	e.model, e.late = next, true
+	e.catalogue.Serves(next.family, next.active.Number)
 	e.mu.Unlock()
 	return e.restore(ctx)
 }

@@ -5,30 +5,101 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/aymanbagabas/go-udiff"
+
 	"github.com/penumbra-iac/penumbra"
 )
 
-// Customized returns a proposal that sets values that a person chose in place
-// of what the original would do, in code and world. It returns an error of kind
-// Invalid without values, Refused if one is a secret or the code cannot be
-// edited so, and the planner's otherwise.
-func Customized(ctx context.Context, original penumbra.Proposal, values []penumbra.Setting, ev Evidence, ws Workspace) (penumbra.Proposal, error) {
-	if len(values) == 0 {
-		return penumbra.Proposal{}, &penumbra.Error{Kind: penumbra.Invalid, What: "customise " + original.ID + ": no value is given", Remedy: "name at least one setting and its value"}
+// An Editor is a workspace whose code a person may write anew.
+type Editor interface {
+	// PatchFiles returns the patch after which files of the code are as given. It
+	// returns an error of kind Invalid that names file and line if one cannot be
+	// read, and of kind Refused if one is not of the code or holds a secret.
+	PatchFiles(ctx context.Context, files []penumbra.FileEdit) (penumbra.Patch, error)
+}
+
+// Customized returns a proposal with what a person would have in place of what
+// the original would do, in code and world, planned anew, and how the two differ.
+// It returns an error of kind Invalid without values or files, Refused if one is
+// a secret or the code cannot be edited so, and the planner's otherwise.
+func Customized(ctx context.Context, original penumbra.Proposal, edit penumbra.Edit, ev Evidence, ws Workspace) (penumbra.Proposal, error) {
+	if len(edit.Values) == 0 && len(edit.Files) == 0 {
+		return penumbra.Proposal{}, &penumbra.Error{Kind: penumbra.Invalid, What: "customise " + original.ID + ": no value and no file is given", Remedy: "name at least one setting and its value"}
 	}
-	for _, v := range values {
+	for _, v := range edit.Values {
 		if secretive(v) {
 			return penumbra.Proposal{}, secretRefused(v.Path)
 		}
 	}
 	s := &search{Evidence: ev, ws: ws}
-	p, err := s.setting(ctx, penumbra.Custom, values)
+	var p penumbra.Proposal
+	var err error
+	if len(edit.Files) > 0 {
+		p, err = s.edited(ctx, original.ID, edit.Files)
+	} else {
+		p, err = s.setting(ctx, penumbra.Custom, edit.Values)
+	}
 	if err != nil {
 		return p, err
 	}
 	p = complete(p, &ev, 1)
 	p.Rank = 1
+	p.Customizes = original.ID
+	p.Difference = udiff.Unified("proposed "+original.ID, "customised "+p.ID, outline(&original), outline(&p))
 	return p, nil
+}
+
+// edited plans the code with files as a person wrote them.
+func (s *search) edited(ctx context.Context, original string, files []penumbra.FileEdit) (penumbra.Proposal, error) {
+	p := penumbra.Proposal{Kind: penumbra.Custom}
+	editor, ok := s.ws.(Editor)
+	if !ok {
+		return p, &penumbra.Error{Kind: penumbra.Refused, What: "the code of stack " + s.Drift.Resource.Stack() + " cannot be edited by way of Penumbra", Remedy: "give values, or edit the code where it is kept"}
+	}
+	patch, err := editor.PatchFiles(ctx, files)
+	if err != nil {
+		return p, err
+	}
+	if len(patch.Files) == 0 {
+		return p, &penumbra.Error{Kind: penumbra.Invalid, What: "customise " + original + ": the files are as the code has them already", Remedy: "change something, or approve the proposal as it is"}
+	}
+	var names []string
+	for _, f := range patch.Files {
+		names = append(names, f.Path)
+	}
+	p.Title, p.Patch = "Edit "+sentence(names), &patch
+	plan, err := s.ws.Plan(ctx, s.targets(), &patch)
+	if err != nil {
+		return p, fmt.Errorf("planning with the edited code failed: %w", err)
+	}
+	p.Plan = &plan
+	return p, nil
+}
+
+// outline says in lines what a proposal would do, to be held against another.
+func outline(p *penumbra.Proposal) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, p.Title)
+	if p.Rule != nil {
+		fmt.Fprintln(&b, "rule", p.Rule.Pattern)
+	}
+	if p.Applies() {
+		for _, c := range p.Plan.Changes {
+			if c.Action == penumbra.NoChange || c.Action == penumbra.Read {
+				continue
+			}
+			fmt.Fprintln(&b, c.Action, c.Resource)
+			for _, line := range settingLines(c) {
+				fmt.Fprintln(&b, line)
+			}
+		}
+	} else {
+		fmt.Fprintln(&b, "changes no resource")
+	}
+	if p.Patch != nil {
+		b.WriteString(p.Patch.Diff())
+	}
+	return b.String()
 }
 
 func secretRefused(path string) error {
@@ -41,7 +112,7 @@ func secretRefused(path string) error {
 // setting plans the code with the values written into it.
 func (s *search) setting(ctx context.Context, kind penumbra.ProposalKind, values []penumbra.Setting) (penumbra.Proposal, error) {
 	p := penumbra.Proposal{Kind: kind, Title: "Set " + assignments(values), Values: penumbra.NewSettings(values...)}
-	patch, err := s.ws.PatchValues(ctx, s.Drift.Resource, values)
+	patch, err := s.ws.PatchValues(ctx, s.targets(), values)
 	if err != nil {
 		return p, err
 	}
@@ -68,7 +139,9 @@ func assignments(values []penumbra.Setting) string {
 // Restoring returns the way back from a run. From a revert it sets the values
 // that were there before and leaves the code as it is; from an adoption or an
 // ignore_changes it puts the code back; from a rule it deletes it; from a
-// custom proposal it does both of the first. It returns an error of kind
+// custom proposal, or one of good practice, it does both of the first. What was
+// put up for review is withdrawn, or reverted in the same way if it is merged. It
+// returns an error of kind
 // Refused, with the reason, where there is no way back.
 func Restoring(ctx context.Context, run penumbra.Run, original penumbra.Proposal, ev Evidence, ws Workspace) (penumbra.Proposal, error) {
 	s := &search{Evidence: ev, ws: ws}
@@ -76,14 +149,22 @@ func Restoring(ctx context.Context, run penumbra.Run, original penumbra.Proposal
 	if original.Kind == penumbra.Restore {
 		return p, &penumbra.Error{Kind: penumbra.Refused, What: "run " + run.ID + " is a way back itself", Remedy: "look at the proposals of the drift, which is open again"}
 	}
+	if original.Kind == penumbra.TellOwner {
+		return p, &penumbra.Error{Kind: penumbra.Refused, What: "run " + run.ID + " told somebody something, which cannot be taken back", Remedy: "tell them that it is settled"}
+	}
 	if original.Kind == penumbra.IgnoreRule {
 		p.Rule = original.Rule
 	}
-	if original.Patch != nil {
+	p.Attention = original.Attention
+	switch {
+	case run.Code != nil && run.Code.State != penumbra.ReviewMerged:
+		p.Withdraws = run.Code
+	case original.Patch != nil:
 		back := reversed(original.Patch)
 		p.Patch = &back
 	}
-	if original.Kind == penumbra.Revert || original.Kind == penumbra.Custom {
+	sets := original.Kind == penumbra.Revert || original.Kind == penumbra.Custom || original.Kind == penumbra.BestPractice
+	if sets && run.Code == nil {
 		if err := s.restoreValues(ctx, &p, run, &original); err != nil {
 			return p, err
 		}
@@ -118,14 +199,34 @@ func (s *search) restoreValues(ctx context.Context, p *penumbra.Proposal, run pe
 	if len(values) == 0 {
 		return refused("the values of before are those of now", "")
 	}
-	patch, err := s.ws.PatchInstance(ctx, s.Drift.Resource, values)
+	if ws, ok := s.ws.(Keeper); ok && original.Plan != nil {
+		plan, err := ws.PlanBack(ctx, *original.Plan, p.Patch)
+		if err != nil {
+			return fmt.Errorf("planning the way back failed: %w", err)
+		}
+		if plan.IsEmpty() {
+			return refused("it would change nothing", "look at a plan of the code")
+		}
+		p.Plan, p.Values = &plan, penumbra.NewSettings(values...)
+		return nil
+	}
+	targets := s.targets()
+	var patch penumbra.Patch
+	var err error
+	if len(original.Also) > 0 && original.Plan != nil && len(original.Plan.Targets) > 1 {
+		// They left alike, so that the values of before are those of all.
+		targets, p.Also = original.Plan.Targets, original.Also
+		patch, err = s.ws.PatchValues(ctx, targets, values)
+	} else {
+		patch, err = s.ws.PatchInstance(ctx, s.Drift.Resource, values)
+	}
 	if err != nil {
 		return err
 	}
 	if len(patch.Files) > 0 {
 		p.Scratch = &patch
 	}
-	plan, err := s.ws.Plan(ctx, s.targets(), p.Scratch)
+	plan, err := s.ws.Plan(ctx, targets, p.Scratch)
 	if err != nil {
 		return fmt.Errorf("planning the way back failed: %w", err)
 	}

@@ -30,7 +30,7 @@ func For(ctx context.Context, ev Evidence, ws Workspace) ([]penumbra.Proposal, [
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	rank(s.found)
+	Rank(s.found, s.Weights)
 	return s.found, s.omitted, nil
 }
 
@@ -48,11 +48,11 @@ func (s *search) ways() []func(context.Context) {
 	rules := func(context.Context) { s.ignoreRules() }
 	switch {
 	case s.Drift.Verdict == penumbra.Impending:
-		return []func(context.Context){s.adoptAhead, rules, s.ignoreChanges}
+		return []func(context.Context){s.adoptAhead, s.adviseAhead, rules, s.ignoreChanges}
 	case s.gone():
-		return []func(context.Context){s.revert, s.gonePatches, rules}
+		return []func(context.Context){s.importAgain, s.revert, s.gonePatches, rules}
 	default:
-		return []func(context.Context){s.revert, s.adopt, rules, s.ignoreChanges}
+		return []func(context.Context){s.revert, s.revertAlike, s.adopt, s.adoptAlike, s.bestPractice, rules, s.ignoreChanges}
 	}
 }
 
@@ -69,14 +69,22 @@ func (s *search) targets() []penumbra.Address { return []penumbra.Address{s.Drif
 
 // revert plans the code as it is.
 func (s *search) revert(ctx context.Context) {
+	if slices.ContainsFunc(s.found, func(p penumbra.Proposal) bool { return p.Kind == penumbra.Import }) {
+		s.omit(penumbra.Revert, "the resource is still there: creating it again would fail, or make a second one")
+		return
+	}
 	plan, err := s.ws.Plan(ctx, s.targets(), nil)
 	if err != nil {
+		if _, ok := s.ws.(Setter); ok && penumbra.KindOf(err) == penumbra.NotFound {
+			s.revertBeside(ctx) // the code does not know it
+			return
+		}
 		s.omit(penumbra.Revert, fmt.Sprintf("planning failed: %v", err))
 		return
 	}
 	covered := s.covered(&plan)
 	if covered == 0 {
-		s.omit(penumbra.Revert, "applying the code would change none of these settings: it leaves them open")
+		s.revertBeside(ctx)
 		return
 	}
 	p := penumbra.Proposal{Kind: penumbra.Revert, Title: "Bring " + s.Drift.Resource.Local() + " back to the code", Plan: &plan}
@@ -87,6 +95,37 @@ func (s *search) revert(ctx context.Context) {
 		p.Title = "Apply the code of " + s.Drift.Resource.Local()
 	}
 	s.add(p, float64(covered)/float64(len(s.Drift.Findings)))
+}
+
+// revertBeside sets what the code leaves open back to what was expected, where
+// the technology can.
+func (s *search) revertBeside(ctx context.Context) {
+	ws, ok := s.ws.(Setter)
+	if !ok {
+		s.omit(penumbra.Revert, "applying the code would change none of these settings: it leaves them open")
+		return
+	}
+	var values []penumbra.Setting
+	for _, f := range s.Drift.Findings {
+		x := penumbra.Setting{Path: f.Path, Value: f.Template, Sensitive: f.Sensitive}
+		if !f.Declared {
+			x.Value = f.Expectation.Likely()
+		}
+		if secretive(x) || secretive(penumbra.Setting{Path: f.Path, Value: f.Actual, Sensitive: f.Sensitive}) {
+			s.omit(penumbra.Revert, secretRefused(f.Path).Error())
+			return
+		}
+		values = append(values, x)
+	}
+	plan, err := ws.PlanSettings(ctx, s.Drift.Resource, values)
+	if err == nil && plan.IsEmpty() {
+		err = fmt.Errorf("applying the code would change none of these settings: it leaves them open")
+	}
+	if err != nil {
+		s.omit(penumbra.Revert, err.Error())
+		return
+	}
+	s.add(penumbra.Proposal{Kind: penumbra.Revert, Title: "Set " + s.settingsNamed() + " back, beside the code", Plan: &plan, Values: penumbra.NewSettings(values...)}, 1)
 }
 
 // covered counts the findings that the plan brings back.
@@ -113,7 +152,7 @@ func (s *search) covered(plan *penumbra.Plan) int {
 func (s *search) adopt(ctx context.Context) {
 	declared, undeclared, secret := s.actual()
 	if secret != "" {
-		s.omit(penumbra.Adopt, secret+" is a secret: Penumbra keeps a hash of it only and cannot write it into the code")
+		s.omit(penumbra.Adopt, secret+" is a secret, of which Penumbra keeps a hash only, and which it cannot write into the code")
 		return
 	}
 	all := slices.Concat(declared, undeclared)
@@ -163,7 +202,7 @@ func secretive(x penumbra.Setting) bool {
 // follow returns a patch of the code after which a plan changes nothing of the
 // resource.
 func (s *search) follow(ctx context.Context, settings []penumbra.Setting) (penumbra.Patch, penumbra.Plan, error) {
-	patch, err := s.ws.PatchValues(ctx, s.Drift.Resource, settings)
+	patch, err := s.ws.PatchValues(ctx, s.targets(), settings)
 	if err != nil {
 		return patch, penumbra.Plan{}, err
 	}
@@ -234,7 +273,7 @@ func (s *search) ignoreChanges(ctx context.Context) {
 		s.omit(penumbra.IgnoreChanges, "the code declares none of these settings: it ignores their changes already")
 		return
 	}
-	patch, err := s.ws.PatchIgnore(ctx, s.Drift.Resource, paths)
+	patch, err := s.ws.PatchIgnore(ctx, s.Drift.Resource, paths, s.habit())
 	if err == nil && len(patch.Files) == 0 {
 		err = fmt.Errorf("the code ignores changes of these settings already")
 	}
@@ -342,9 +381,15 @@ func complete(p penumbra.Proposal, ev *Evidence, share float64) penumbra.Proposa
 	p.Drift = ev.Drift.ID
 	p.State = penumbra.Proposed
 	p.Created = ev.Now
+	if p.Patch != nil {
+		p.Way = ev.Way
+	}
 	p.Hash = p.Digest()
 	p.ID = "p-" + shortDigest(p.Drift, string(p.Kind), p.Hash)
+	p.Facts = facts(&p, ev)
 	p.Script = script(&p, ev)
+	p.Predictions = predictions(&p, ev)
+	p.Otherwise = otherwise(ev)
 	p.Explanation = explanation(&p, ev)
 	p.Impact = impact(&p, ev)
 	p.WayBack = wayBack(&p)

@@ -46,7 +46,7 @@ func (w *workspace) Plan(_ context.Context, targets []penumbra.Address, patch *p
 	return plan, nil
 }
 
-func (w *workspace) PatchValues(_ context.Context, _ penumbra.Address, settings []penumbra.Setting) (penumbra.Patch, error) {
+func (w *workspace) PatchValues(_ context.Context, _ []penumbra.Address, settings []penumbra.Setting) (penumbra.Patch, error) {
 	after := ""
 	for _, x := range settings {
 		if err := w.patchErr[x.Path]; err != nil {
@@ -58,11 +58,15 @@ func (w *workspace) PatchValues(_ context.Context, _ penumbra.Address, settings 
 }
 
 func (w *workspace) PatchInstance(ctx context.Context, address penumbra.Address, settings []penumbra.Setting) (penumbra.Patch, error) {
-	return w.PatchValues(ctx, address, settings)
+	return w.PatchValues(ctx, []penumbra.Address{address}, settings)
 }
 
-func (w *workspace) PatchIgnore(_ context.Context, _ penumbra.Address, paths []string) (penumbra.Patch, error) {
-	return patchTo("ignore_changes = [" + strings.Join(paths, ", ") + "]\n"), nil
+func (w *workspace) PatchIgnore(_ context.Context, _ penumbra.Address, paths []string, why string) (penumbra.Patch, error) {
+	return patchTo("# " + why + "\nignore_changes = [" + strings.Join(paths, ", ") + "]\n"), nil
+}
+
+func (w *workspace) PatchImport(_ context.Context, _ penumbra.Address, id string) (penumbra.Patch, error) {
+	return patchTo("import { id = " + id + " }\n"), nil
 }
 
 func patchTo(after string) penumbra.Patch {
@@ -311,13 +315,19 @@ func TestOutcomesMoveTheLikelihood(t *testing.T) {
 	p := penumbra.Proposal{Kind: penumbra.Revert}
 	ev := evidence(penumbra.Drifted, "log_level")
 	prior, _ := likelihood(&p, &ev, 1)
-	ev.Outcomes = slices.Repeat([]Outcome{{penumbra.Revert, "conffile_service", false}, {penumbra.Adopt, "conffile_service", true}}, 10)
+	ev.Outcomes = slices.Repeat([]Outcome{
+		{Kind: penumbra.Revert, Type: "conffile_service", ActorKind: penumbra.User}, {Kind: penumbra.Adopt, Type: "conffile_service", ActorKind: penumbra.User, Succeeded: true},
+	}, 10)
 	if got, _ := likelihood(&p, &ev, 1); got != 9.0/20 || prior != 0.9 {
 		t.Errorf("prior %v, after ten failures %v; want 0.9 and 0.45", prior, got)
 	}
-	ev.Outcomes = slices.Repeat([]Outcome{{penumbra.Revert, "other", false}}, 40)
+	ev.Outcomes = slices.Repeat([]Outcome{{Kind: penumbra.Revert, Type: "other", ActorKind: penumbra.User}}, 40)
 	if got, _ := likelihood(&p, &ev, 1); got != 9.0/20 {
 		t.Errorf("after forty failures of another type %v, want 0.45", got)
+	}
+	ev.Outcomes = slices.Repeat([]Outcome{{Kind: penumbra.Revert, Type: "conffile_service", ActorKind: penumbra.Automation}}, 20)
+	if got, _ := likelihood(&p, &ev, 1); got != 9.0/20 {
+		t.Errorf("after twenty failures against automation %v, want 0.45", got)
 	}
 }
 
@@ -325,21 +335,45 @@ func TestCustomized(t *testing.T) {
 	t.Parallel()
 	ev := evidence(penumbra.Drifted, "log_level")
 	ws := &workspace{patched: update("log_level")}
-	p, err := Customized(t.Context(), penumbra.Proposal{ID: "p-0"}, []penumbra.Setting{{Path: "log_level", Value: penumbra.String("warning")}}, ev, ws)
+	p, err := Customized(t.Context(), penumbra.Proposal{ID: "p-0", Title: "Bring it back"}, penumbra.Edit{Values: []penumbra.Setting{{Path: "log_level", Value: penumbra.String("warning")}}}, ev, ws)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p.Kind != penumbra.Custom || p.Title != `Set log_level to "warning"` || p.Patch == nil || p.Plan.PatchHash != p.Patch.Digest() || p.Values.Get("log_level") != penumbra.String("warning") {
 		t.Errorf("%+v", p)
 	}
+	if p.Customizes != "p-0" || !strings.Contains(p.Difference, "-Bring it back\n") || !strings.Contains(p.Difference, "+Set log_level to \"warning\"\n") {
+		t.Errorf("made from %q, and differs so:\n%s", p.Customizes, p.Difference)
+	}
+	edit := penumbra.Edit{Files: []penumbra.FileEdit{{Path: "main.tf", Content: "new"}}}
+	if _, err := Customized(t.Context(), p, edit, ev, ws); penumbra.KindOf(err) != penumbra.Refused {
+		t.Errorf("files of a technology whose code cannot be edited: %v", err)
+	}
+	edited, err := Customized(t.Context(), p, edit, ev, editable{ws})
+	if err != nil || edited.Title != "Edit main.tf" || edited.Patch == nil || edited.Plan.PatchHash != edited.Patch.Digest() {
+		t.Errorf("%+v, error %v", edited, err)
+	}
+	if _, err := Customized(t.Context(), p, penumbra.Edit{Files: []penumbra.FileEdit{{Path: "same.tf"}}}, ev, editable{ws}); penumbra.KindOf(err) != penumbra.Invalid {
+		t.Errorf("files as they are: %v", err)
+	}
 	for name, values := range map[string][]penumbra.Setting{
 		"invalid": nil,
 		"refused": {{Path: "admin_password", Value: penumbra.String("hunter2")}},
 	} {
-		if _, err := Customized(t.Context(), p, values, ev, ws); penumbra.KindOf(err).String() != name {
+		if _, err := Customized(t.Context(), p, penumbra.Edit{Values: values}, ev, ws); penumbra.KindOf(err).String() != name {
 			t.Errorf("error %v, want %s", err, name)
 		}
 	}
+}
+
+// editable is a workspace whose code can be edited.
+type editable struct{ *workspace }
+
+func (e editable) PatchFiles(_ context.Context, files []penumbra.FileEdit) (penumbra.Patch, error) {
+	if files[0].Path == "same.tf" {
+		return penumbra.Patch{}, nil
+	}
+	return penumbra.Patch{Files: []penumbra.FilePatch{{Path: files[0].Path, After: files[0].Content, Diff: "+new\n"}}}, nil
 }
 
 func TestRestoring(t *testing.T) {
@@ -401,7 +435,7 @@ func TestRankIsFair(t *testing.T) {
 		ev.Dependants = make([]penumbra.Address, rapid.IntRange(0, 20).Draw(t, "dependants"))
 		all := []penumbra.ProposalKind{penumbra.Revert, penumbra.Adopt, penumbra.IgnoreRule, penumbra.IgnoreChanges, penumbra.Custom}
 		for range rapid.IntRange(0, 20).Draw(t, "outcomes") {
-			ev.Outcomes = append(ev.Outcomes, Outcome{rapid.SampledFrom(all).Draw(t, "kind"), "conffile_service", rapid.Bool().Draw(t, "succeeded")})
+			ev.Outcomes = append(ev.Outcomes, Outcome{Kind: rapid.SampledFrom(all).Draw(t, "kind"), Type: "conffile_service", Succeeded: rapid.Bool().Draw(t, "succeeded")})
 		}
 		var list []penumbra.Proposal
 		for range rapid.IntRange(1, 6).Draw(t, "proposals") {
@@ -420,7 +454,7 @@ func TestRankIsFair(t *testing.T) {
 			}
 			list = append(list, complete(p, &ev, rapid.Float64Range(0.1, 1).Draw(t, "share")))
 		}
-		rank(list)
+		Rank(list, Weights{})
 		for i, p := range list {
 			for _, s := range []float64{p.Scores.Likelihood, p.Scores.Risk, p.Scores.Complexity} {
 				if !(s >= 0 && s <= 1) {
@@ -451,7 +485,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range got {
-		for _, text := range []string{p.Title, p.Script, p.Explanation, p.Impact, p.WayBack} {
+		for _, text := range []string{p.Title, p.Script, p.Explanation, p.Impact, p.WayBack, p.Otherwise} {
 			if strings.Contains(text, "hunter2") {
 				t.Errorf("%s shows the secret: %s", p.Kind, text)
 			}

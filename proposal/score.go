@@ -2,6 +2,7 @@ package proposal
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"time"
@@ -19,64 +20,26 @@ var priors = map[penumbra.ProposalKind]prior{
 	penumbra.Revert:        {9, 1}, // the code was applied before, so it can be again
 	penumbra.Adopt:         {7, 3}, // a value that nobody reviewed is taken back more often
 	penumbra.Custom:        {8, 2},
+	penumbra.BestPractice:  {7, 3}, // right by the book, and nobody here has chosen it yet
 	penumbra.Restore:       {8, 2},
+	penumbra.Import:        {9, 1}, // the plan has read the object already
 	penumbra.IgnoreRule:    {8, 2},
 	penumbra.IgnoreChanges: {7, 3}, // it also hides the next drift of the setting
+	penumbra.WatchCloser:   {8, 2}, // of seeing how it ends, which is all that it promises
+	penumbra.Guard:         {8, 2}, // of keeping the value out of the code
+	penumbra.TellOwner:     {6, 4}, // people have their reasons
 }
 
-// otherType is what a run on another type of resource counts for.
-const otherType = 0.25
+// What a run on another type of resource counts for, and one that took back what another
+// kind of actor had done.
+const (
+	otherType  = 0.25
+	otherActor = 0.5
+)
 
 // hiding is what ignoring is worth for a drift that is no habit: the setting
 // stays off the code.
 const hiding = 0.5
-
-// Weights of the rank. Each is positive, so that what is better in all three
-// scores ranks better.
-const (
-	likelihoodWeight = 0.5
-	riskWeight       = 0.35
-	complexityWeight = 0.15
-)
-
-// rank orders proposals, the best first, and numbers them. What destroys comes
-// after all that does not; as its risk is always higher, that never puts a
-// proposal above one that is better in all three scores.
-func rank(list []penumbra.Proposal) {
-	slices.SortStableFunc(list, func(a, b penumbra.Proposal) int {
-		if x, y := disrupts(&a), disrupts(&b); x != y {
-			if x {
-				return 1
-			}
-			return -1
-		}
-		switch x, y := merit(a.Scores), merit(b.Scores); {
-		case x > y:
-			return -1
-		case x < y:
-			return 1
-		}
-		return 0
-	})
-	for i := range list {
-		list[i].Rank = i + 1
-	}
-}
-
-func merit(s penumbra.Scores) float64 {
-	return likelihoodWeight*s.Likelihood + riskWeight*(1-s.Risk) + complexityWeight*(1-s.Complexity)
-}
-
-func disrupts(p *penumbra.Proposal) bool { return applies(p) && len(p.Plan.Disrupts()) > 0 }
-
-// applies reports whether carrying the proposal out applies its plan; the plan
-// of a patch that only follows the world is a proof.
-func applies(p *penumbra.Proposal) bool {
-	if p.Plan == nil || p.Plan.IsEmpty() {
-		return false
-	}
-	return p.Kind == penumbra.Revert || p.Kind == penumbra.Custom || p.Kind == penumbra.Restore
-}
 
 // score gives the three scores and says where each comes from. share is the
 // part of the drift's settings that the proposal deals with.
@@ -95,15 +58,23 @@ func score(p *penumbra.Proposal, ev *Evidence, share float64) (penumbra.Scores, 
 // (Gelman et al., Bayesian Data Analysis, section 2.4), times the chance that
 // the drift stays away.
 func likelihood(p *penumbra.Proposal, ev *Evidence, share float64) (float64, string) {
-	belief := priors[p.Kind]
+	belief, known := priors[p.Kind], priorOf(p, ev)
+	prior := "a prior worth ten"
+	if known != nil {
+		belief = known.prior
+		prior = "what is known: " + known.why
+	}
 	well, badly := 0, 0
 	for _, o := range ev.Outcomes {
 		if o.Kind != p.Kind {
 			continue
 		}
-		weight := otherType
-		if o.Type == ev.Drift.Type {
-			weight = 1
+		weight := 1.0
+		if o.Type != ev.Drift.Type {
+			weight = otherType
+		}
+		if o.ActorKind != ev.Drift.Cause.ActorKind {
+			weight *= otherActor
 		}
 		if o.Succeeded {
 			belief.well += weight
@@ -114,24 +85,40 @@ func likelihood(p *penumbra.Proposal, ev *Evidence, share float64) (float64, str
 		}
 	}
 	l := belief.well / (belief.well + belief.badly)
-	why := fmt.Sprintf("%.0f %% of such proposals are expected to hold (%d of %d earlier ones did, beside a prior worth ten)", 100*l, well, well+badly)
+	why := fmt.Sprintf("%.0f %% of such proposals are expected to hold (%d of %d earlier ones did, beside %s)", 100*l, well, well+badly, prior)
 	if share < 1 {
 		l *= share
 		why += fmt.Sprintf("; it deals with %.0f %% of the drifted settings", 100*share)
 	}
 	habit := ev.Drift.Verdict == penumbra.Tolerated
 	switch p.Kind {
+	case penumbra.WatchCloser:
+		l *= hiding
+		why += "; halved, for it ends nothing: it shows sooner how it ends"
+	case penumbra.Guard:
+		if beside := ev.beside(); beside > 0 {
+			l *= 1 - hiding*beside
+			why += fmt.Sprintf("; %.0f %% of the changes before were made beside the code, where it stops nobody before the next plan: these count half", 100*beside)
+		}
+	case penumbra.TellOwner:
+		share, people := ev.toldShare()
+		l *= share
+		why += fmt.Sprintf("; those who would be told made %.0f %% of the changes", 100*share)
+		if !people {
+			l *= hiding
+			why += "; halved, for they are programs, and who runs them has to be found"
+		}
 	case penumbra.IgnoreRule, penumbra.IgnoreChanges:
-		if !habit {
+		if !habit && known == nil {
 			l *= hiding
 			why += "; halved, for it hides the drift and does not end it"
 		}
-	case penumbra.Revert, penumbra.Adopt, penumbra.Custom:
+	case penumbra.Revert, penumbra.Adopt, penumbra.Custom, penumbra.BestPractice:
 		if p.Kind != penumbra.Revert && !habit {
 			break // the world stays where somebody wanted it
 		}
-		again, known := driftsAgain(ev.Drift.Findings)
-		if !known {
+		again, foreseen := driftsAgain(ev.Drift.Findings)
+		if !foreseen {
 			why += "; the shadow does not know whether it drifts again"
 			break
 		}
@@ -173,8 +160,11 @@ const (
 	createRisk    = 0.15
 	replaceRisk   = 0.8
 	destroyRisk   = 0.9
-	sensitiveRisk = 0.1 // added for a secret that changes
+	executeRisk   = 0.25 // a command that no plan foresees
+	beyondRisk    = 0.15 // added where what nobody asked for changes too
+	sensitiveRisk = 0.1  // added for a secret that changes
 	patchRisk     = 0.05
+	guardRisk     = 0.08
 	ruleRisk      = 0.02
 	dependantRisk = 0.03 // of each resource that refers to one that changes
 )
@@ -183,17 +173,46 @@ const (
 // other above.
 const disruptive = 0.7
 
+// restartWord matches the names of commands that restart something.
+var restartWord = regexp.MustCompile(`(?i)\brestart`)
+
+// notAsked counts the settings that a plan changes beside those of the drift and
+// those that the proposal sets; what a command does is not counted.
+func notAsked(c *penumbra.PlannedChange, p *penumbra.Proposal, ev *Evidence) int {
+	if c.Action != penumbra.Update {
+		return 0
+	}
+	n := 0
+	for _, x := range c.Changes {
+		_, drifted := ev.Drift.Finding(x.Path)
+		_, set := p.Values.Find(x.Path)
+		if c.Resource != ev.Drift.Resource || !drifted && !set && !x.Unknown {
+			n++
+		}
+	}
+	return n
+}
+
 // restarts matches the settings whose change restarts most services.
 var restarts = regexp.MustCompile(`(?i)(^|[._-])(port|instance_?(type|class)|engine|version|cpu|memory|image|ami|size|processes|user_data|tls|kernel|node_type)`)
 
 func risk(p *penumbra.Proposal, ev *Evidence) (float64, string) {
-	if !applies(p) {
-		if p.Patch == nil {
-			return disruptive * ruleRisk, "only Penumbra's own view changes"
+	if !p.Applies() {
+		r, why := disruptive*patchRisk, "only code changes, and the plan proves that the resource does not"
+		switch {
+		case p.Kind == penumbra.TellOwner:
+			r, why = disruptive*ruleRisk, "only words are exchanged"
+		case p.Kind == penumbra.WatchCloser:
+			r, why = disruptive*ruleRisk, "it is only read more often"
+		case p.Patch == nil:
+			r, why = disruptive*ruleRisk, "only Penumbra's own view changes"
+		case p.Kind == penumbra.Guard:
+			r, why = disruptive*guardRisk, "only code changes; a plan that somebody means may be refused until the guard is changed too"
 		}
-		return disruptive * patchRisk, "only code changes, and the plan proves that the resource does not"
+		bad, also := badly(p)
+		return r + bad*(disruptive-r), why + also
 	}
-	safe, touched := 1.0, 0
+	safe, touched, beyond := 1.0, 0, 0
 	worst := penumbra.NoChange
 	restart := false
 	for _, c := range p.Plan.Changes {
@@ -202,8 +221,12 @@ func risk(p *penumbra.Proposal, ev *Evidence) (float64, string) {
 		case penumbra.Create:
 			r = createRisk
 		case penumbra.Update:
-			r = updateRisk
-			if slices.ContainsFunc(c.Changes, func(x penumbra.PathChange) bool { return restarts.MatchString(x.Path) }) {
+			var restarts bool
+			r, restarts = updating(p, &c)
+			restart = restart || restarts
+		case penumbra.Execute:
+			r = executeRisk
+			if restartWord.MatchString(string(c.Resource)) {
 				r, restart = restartRisk, true
 			}
 		case penumbra.Replace:
@@ -216,6 +239,10 @@ func risk(p *penumbra.Proposal, ev *Evidence) (float64, string) {
 		if slices.ContainsFunc(c.Changes, func(x penumbra.PathChange) bool { return x.After.Kind() == penumbra.SecretKind }) {
 			r = min(1, r+sensitiveRisk)
 		}
+		if n := notAsked(&c, p, ev); n > 0 {
+			beyond += n
+			r = min(1, r+beyondRisk)
+		}
 		safe *= 1 - r
 		touched++
 		if severity(c.Action) > severity(worst) {
@@ -225,26 +252,54 @@ func risk(p *penumbra.Proposal, ev *Evidence) (float64, string) {
 	for range ev.Dependants {
 		safe *= 1 - dependantRisk
 	}
+	safe *= 1 - worsened(p.Predictions)
+	hour, atHour := timeOfDay(ev)
+	safe = math.Pow(safe, hour*ev.Criticality.power())
 	why := fmt.Sprintf("%s, %s of the plan changed", actionNames[worst], count(touched, "resource"))
 	if restart {
 		why += ", a setting among them that usually needs a restart"
 	}
+	if beyond > 0 {
+		why += ", " + count(beyond, "setting") + " of it beside the drift"
+	}
 	if n := len(ev.Dependants); n > 0 {
 		why += fmt.Sprintf(", %s to the drifted one", count(n, "other resource")+verb(n, " refers", " refer"))
 	}
-	if worst.Disrupts() {
+	if worse := worsened(p.Predictions); worse > 0 {
+		why += fmt.Sprintf(", a metric predicted to be bad in at least %.0f %% more of the hours", 100*worse)
+	}
+	if atHour != "" {
+		why += ", " + atHour
+	}
+	if ev.Criticality != Normal {
+		why += fmt.Sprintf(", on a resource of %s criticality by %s", ev.Criticality, ev.CriticalBy)
+	}
+	for _, group := range byEntry(p.Facts) {
+		f := &group[0]
+		if f.Risk != nil {
+			safe *= 1 - f.Risk.Mean()
+			why += fmt.Sprintf("; %s: %.0f %% that a change disrupts, for %s", f.Entry, 100*f.Risk.Mean(), f.Risk.Why)
+		}
+		if f.OneWay != "" {
+			safe *= 1 - oneWayRisk
+			why += "; " + paths(group) + " cannot be taken back, by " + f.Entry
+		}
+	}
+	bad, also := badly(p)
+	safe *= 1 - bad
+	if why += also; worst.Disrupts() {
 		return disruptive + (1-disruptive)*(1-safe), why
 	}
 	return disruptive * (1 - safe), why
 }
 
 var actionNames = map[penumbra.PlanAction]string{
-	penumbra.NoChange: "nothing is changed", penumbra.Create: "something is created", penumbra.Update: "something is updated in place",
+	penumbra.NoChange: "nothing is changed", penumbra.Execute: "a command runs", penumbra.Create: "something is created", penumbra.Update: "something is updated in place",
 	penumbra.Replace: "something is REPLACED", penumbra.Destroy: "something is DESTROYED",
 }
 
 func severity(a penumbra.PlanAction) int {
-	return slices.Index([]penumbra.PlanAction{penumbra.NoChange, penumbra.Create, penumbra.Update, penumbra.Replace, penumbra.Destroy}, a)
+	return slices.Index([]penumbra.PlanAction{penumbra.NoChange, penumbra.Create, penumbra.Update, penumbra.Execute, penumbra.Replace, penumbra.Destroy}, a)
 }
 
 // complexity grows with what has to be understood and done, and stays below 1.
@@ -254,7 +309,7 @@ func complexity(p *penumbra.Proposal) (float64, string) {
 		files = len(p.Patch.Files)
 		steps += 2 // write it, and have it reviewed and committed
 	}
-	if applies(p) {
+	if p.Applies() {
 		for _, c := range p.Plan.Changes {
 			if severity(c.Action) > 0 {
 				resources++
@@ -262,8 +317,11 @@ func complexity(p *penumbra.Proposal) (float64, string) {
 		}
 		steps++
 	}
-	if p.Rule != nil {
+	if p.Rule != nil || p.Attention != nil {
 		steps++
+	}
+	if p.Message != nil {
+		steps += 1 + len(p.Message.To) // tell them, and hear what each says
 	}
 	n := float64(files + resources + steps)
 	return n / (n + 10), fmt.Sprintf("%s, %s of code, %s changed", count(steps, "step"), count(files, "file"), count(resources, "resource"))

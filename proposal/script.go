@@ -24,27 +24,66 @@ func script(p *penumbra.Proposal, ev *Evidence) string {
 			fmt.Fprintf(&b, "# while the value is %s\n", p.Rule.Value)
 		}
 	}
+	if a := p.Attention; a != nil {
+		if p.Kind == penumbra.Restore {
+			fmt.Fprintf(&b, "# Penumbra reads %s every %s again\n", a.Resource, span(a.Usually))
+		} else {
+			fmt.Fprintf(&b, "# Penumbra reads %s every %s until %s, and then every %s again\n", a.Resource, span(a.Every), stamp(a.Until), span(a.Usually))
+		}
+	}
+	if m := p.Message; m != nil {
+		fmt.Fprintf(&b, "# To: %s\n# Subject: %s\n\n%s", strings.Join(m.To, ", "), m.Subject, m.Text)
+	}
 	if p.Scratch != nil {
 		b.WriteString("# In a copy of the code, which stays as it is:\n")
 		writePatch(&b, p.Scratch, "COPY")
 		writeApply(&b, p, ev, "COPY")
 	}
-	if p.Patch != nil {
+	switch {
+	case p.Publishes():
+		fmt.Fprintf(&b, "# In a worktree of its own: the working tree and its index stay as they are.\ngit -C %s worktree add -b %s WORKTREE\n", quote(dir(ev)), p.Branch())
+		writePatch(&b, p.Patch, "WORKTREE/FOLDER_OF_THE_STACK")
+		b.WriteString("git -C WORKTREE commit --all && git -C WORKTREE push REMOTE HEAD\n")
+		if p.Way == penumbra.PullRequestWay {
+			b.WriteString("# Then a pull request is opened for it by the forge's API.\n")
+		}
+	case p.Patch != nil:
 		writePatch(&b, p.Patch, quote(dir(ev)))
+	case p.Withdraws != nil:
+		fmt.Fprintf(&b, "# Penumbra withdraws %s, and deletes the branch:\ngit push REMOTE --delete %s\n", p.Withdraws, p.Withdraws.Branch)
 	}
 	switch {
 	case p.Plan == nil || p.Scratch != nil:
-	case applies(p):
+	case p.Applies():
 		writeApply(&b, p, ev, quote(dir(ev)))
+	case p.Publishes():
+	case p.Patch != nil && p.Plan.Check != "":
+		fmt.Fprintf(&b, "cd %s\n%s   # changes nothing of the resource any more\n", quote(dir(ev)), p.Plan.Check)
 	case p.Patch != nil:
-		fmt.Fprintf(&b, "%s -chdir=%s plan%s   # changes nothing of the resource any more\n", engine(ev), quote(dir(ev)), targetFlags(p.Plan))
+		fmt.Fprintf(&b, "%s -chdir=%s plan%s   # %s\n", engine(ev), quote(dir(ev)), targetFlags(p.Plan), proves(p))
 	}
 	return b.String()
+}
+
+// proves says what the plan of a patch that only follows the world shows.
+func proves(p *penumbra.Proposal) string {
+	if p.Plan.IsEmpty() {
+		return "changes nothing of the resource any more"
+	}
+	return "changes only what is left open"
 }
 
 // writeApply plans and applies by hand what Penumbra applies from its saved
 // plan.
 func writeApply(b *strings.Builder, p *penumbra.Proposal, ev *Evidence, folder string) {
+	if p.Plan.Command != "" {
+		fmt.Fprintf(b, "cd %s\n", folder)
+		if p.Plan.Check != "" {
+			fmt.Fprintf(b, "%s   # shows it, and changes nothing\n", p.Plan.Check)
+		}
+		fmt.Fprintf(b, "%s\n# Penumbra carries out what it saved as %s, SHA-256 %s, and nothing else.\n", p.Plan.Command, p.Plan.File, p.Plan.Hash)
+		return
+	}
 	fmt.Fprintf(b, "%s -chdir=%s plan -out=penumbra.tfplan%s\n", engine(ev), folder, targetFlags(p.Plan))
 	fmt.Fprintf(b, "%s -chdir=%s apply penumbra.tfplan\n", engine(ev), folder)
 	fmt.Fprintf(b, "# Penumbra applies the plan that it saved as %s, SHA-256 %s, and no other.\n", p.Plan.File, p.Plan.Hash)

@@ -10,17 +10,17 @@ import (
 	"github.com/penumbra-iac/penumbra"
 )
 
-// Execute carries out a planned run and returns it as it ended. The error is
+// Execute carries out a planned run, or one that a kill has kept checking, and returns it as it ended. The error is
 // nil if the run is Done. Otherwise its kind says why not: Refused if the
-// decision does not allow the run, Stale if the world moved or the drift is
+// decisions do not allow the run, Stale if the world moved or the drift is
 // still there, or the kind of what failed. An error of the journal is joined
 // to it: the stored run may then be unended, give it to [Machine.Recover].
 //
 // A cancelled context stops the run until applying has begun, and not after.
-func (m *Machine) Execute(ctx context.Context, run penumbra.Run, p penumbra.Proposal, d penumbra.Decision) (penumbra.Run, error) {
+func (m *Machine) Execute(ctx context.Context, run penumbra.Run, p penumbra.Proposal, decisions ...penumbra.Decision) (penumbra.Run, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if run.State != penumbra.Planned || m.started[run.ID] {
+	if run.State != penumbra.Planned && run.State != penumbra.Checking || m.started[run.ID] {
 		return run, &penumbra.Error{
 			Kind: penumbra.Refused, What: fmt.Sprintf("run %s is %s already and runs once only", run.ID, run.State),
 			Remedy: "approve a new proposal",
@@ -31,11 +31,20 @@ func (m *Machine) Execute(ctx context.Context, run penumbra.Run, p penumbra.Prop
 	}
 	m.started[run.ID] = true
 
-	e := &execution{Machine: m, run: run, p: p}
-	if err := allowed(&run, &p, &d); err != nil {
+	e := &execution{Machine: m, id: run.ID, run: run, p: p, by: nameOf(decisions, run.Decision)}
+	m.live.Store(e)
+	defer m.live.Store(nil)
+	again := ""
+	if run.State == penumbra.Checking {
+		again = "begun again: Penumbra stopped while it was checking, and nothing was changed"
+	}
+	if err := allowed(&run, &p, decisions); err != nil {
 		return e.end(ctx, penumbra.Failed, err)
 	}
-	if err := e.step(ctx, penumbra.Checking, ""); err != nil {
+	if err := m.wayAllowed(&p); err != nil {
+		return e.end(ctx, penumbra.Failed, err)
+	}
+	if err := e.step(ctx, penumbra.Checking, again); err != nil {
 		return e.end(ctx, penumbra.Failed, err)
 	}
 	if err := e.check(ctx); err != nil {
@@ -53,6 +62,9 @@ func (m *Machine) Execute(ctx context.Context, run penumbra.Run, p penumbra.Prop
 	defer cancel()
 	if err := e.step(work, penumbra.Applying, ""); err != nil {
 		return e.end(work, penumbra.Failed, err)
+	}
+	if p.Publishes() || p.Withdraws != nil {
+		return e.published(work)
 	}
 	if state, err := e.apply(work); err != nil {
 		return e.end(work, state, err)
@@ -72,20 +84,14 @@ func (m *Machine) work(ctx context.Context) (context.Context, context.CancelFunc
 	return context.WithTimeout(context.WithoutCancel(ctx), timeout)
 }
 
-// allowed returns an error of kind Refused unless the decision approves exactly
-// this proposal and the run follows from it.
-func allowed(run *penumbra.Run, p *penumbra.Proposal, d *penumbra.Decision) error {
-	var why string
+// allowed returns an error of kind Refused unless the decisions approve exactly
+// this proposal, are by as many people as the run needs, and the run follows from
+// them.
+func allowed(run *penumbra.Run, p *penumbra.Proposal, decisions []penumbra.Decision) error {
+	why := unfounded(run, p, decisions)
 	switch {
-	case run.Decision == "" || run.Decision != d.ID:
-		why = "it names no recorded decision"
-	case run.Proposal != p.ID || d.Proposal != p.ID:
-		why = "its decision is on another proposal"
-	case d.Verb != penumbra.Approve:
-		why = fmt.Sprintf("its decision is to %s", d.Verb)
-	case p.Hash == "" || d.Hash != p.Hash:
-		why = "its decision is on another plan than this one"
-	case p.Digest() != p.Hash:
+	case why != "":
+	case p.Hash == "" || p.Digest() != p.Hash:
 		why = "the proposal is not what its hash says"
 	default:
 		return nil
@@ -93,12 +99,51 @@ func allowed(run *penumbra.Run, p *penumbra.Proposal, d *penumbra.Decision) erro
 	return &penumbra.Error{Kind: penumbra.Refused, What: "run " + run.ID + " is refused: " + why, Remedy: "look at the proposal again and decide on it"}
 }
 
+// unfounded says why a run does not follow from decisions, "" if it does.
+func unfounded(run *penumbra.Run, p *penumbra.Proposal, decisions []penumbra.Decision) string {
+	named := run.Approvals
+	if len(named) == 0 {
+		named = []string{run.Decision}
+	}
+	var people []string
+	for _, id := range append([]string{run.Decision}, named...) {
+		i := slices.IndexFunc(decisions, func(d penumbra.Decision) bool { return d.ID == id })
+		if id == "" || i < 0 {
+			return "it names no recorded decision"
+		}
+		switch d := &decisions[i]; {
+		case run.Proposal != p.ID || d.Proposal != p.ID:
+			return "its decision is on another proposal"
+		case d.Verb != penumbra.Approve:
+			return fmt.Sprintf("its decision is to %s", d.Verb)
+		case d.Hash != p.Hash:
+			return "its decision is on another plan than this one"
+		case !slices.ContainsFunc(people, func(by string) bool { return penumbra.SamePerson(by, d.By) }):
+			people = append(people, d.By)
+		}
+	}
+	if len(people) < run.Needs {
+		return fmt.Sprintf("%d of %d people have approved it", len(people), run.Needs)
+	}
+	return ""
+}
+
 // execution is one run under way.
 type execution struct {
 	*Machine
+	id  string // of run, which changes while others look
 	run penumbra.Run
 	p   penumbra.Proposal
+	by  string // who approved it last
 	log runLog
+}
+
+func nameOf(decisions []penumbra.Decision, id string) string {
+	i := slices.IndexFunc(decisions, func(d penumbra.Decision) bool { return d.ID == id })
+	if i < 0 {
+		return ""
+	}
+	return decisions[i].By
 }
 
 // step records that the run reaches a state, before the state's work begins.
@@ -115,8 +160,15 @@ func (e *execution) step(ctx context.Context, state penumbra.RunState, note stri
 // end records the run's last state. The error it returns is cause, or the
 // journal's.
 func (e *execution) end(ctx context.Context, state penumbra.RunState, cause error) (penumbra.Run, error) {
+	if state == penumbra.Done && e.Watch > 0 && e.p.Applies() {
+		// With the state, in one record: a kill in between would leave it unwatched.
+		e.run.Watch = &penumbra.Watch{Until: e.Now().UTC().Add(e.Watch)}
+	}
 	if cause != nil {
 		e.run.Outcome = outcome(state, cause)
+		if c := e.run.Code; c != nil {
+			e.run.Outcome = fmt.Sprintf("%s is there and not complete; working tree and resource are as they were: %s", c, penumbra.Redact(cause.Error()))
+		}
 	}
 	e.run.Ended = e.Now().UTC()
 	return e.run, errors.Join(cause, e.step(ctx, state, e.run.Outcome))
@@ -156,17 +208,6 @@ func plannedWith(p *penumbra.Proposal) *penumbra.Patch {
 	return p.Patch
 }
 
-// applies reports whether carrying out the proposal applies its plan. The plan
-// of a patch that only follows the world proves that nothing would change.
-func applies(p *penumbra.Proposal) bool {
-	switch p.Kind {
-	case penumbra.Revert, penumbra.Custom, penumbra.Restore:
-		return p.Plan != nil && !p.Plan.IsEmpty()
-	default:
-		return false
-	}
-}
-
 // apply writes the code first, so that the code is never behind the world, then
 // applies the plan. The state is what an error leads to.
 func (e *execution) apply(ctx context.Context) (penumbra.RunState, error) {
@@ -188,7 +229,17 @@ func (e *execution) apply(ctx context.Context) (penumbra.RunState, error) {
 			return e.takeBack(ctx, fmt.Errorf("change the rule: %w", err))
 		}
 	}
-	if !applies(&e.p) {
+	if e.p.Attention != nil {
+		if err := e.attention(ctx); err != nil {
+			return penumbra.Failed, fmt.Errorf("change how often it is read: %w", err)
+		}
+	}
+	if e.p.Message != nil {
+		if err := e.send(ctx); err != nil {
+			return penumbra.Failed, err
+		}
+	}
+	if !e.p.Applies() {
 		return penumbra.Applying, nil
 	}
 	err := e.Workspace.Apply(ctx, *e.p.Plan, &e.log)
@@ -244,11 +295,59 @@ func (e *execution) asPlanned(ctx context.Context) bool {
 	return err == nil && fresh.Evidence == e.p.Plan.Evidence
 }
 
+// attention saves the proposal's, or ends it.
+func (e *execution) attention(ctx context.Context) error {
+	if e.Attentions == nil {
+		return &penumbra.Error{Kind: penumbra.Refused, What: "nothing here reads resources more often", Remedy: "have `penumbra serve` run"}
+	}
+	if e.p.Kind == penumbra.Restore {
+		return e.Attentions.EndAttention(ctx, e.p.Attention.ID)
+	}
+	a := *e.p.Attention
+	a.By = e.by
+	return e.Attentions.SaveAttention(ctx, a)
+}
+
+// send has the proposal's message go out, where somebody sends messages.
+func (e *execution) send(ctx context.Context) error {
+	to := strings.Join(e.p.Message.To, ", ")
+	if e.Messenger != nil {
+		how, err := e.Messenger.Send(ctx, e.id, e.p.Drift, *e.p.Message)
+		if err != nil {
+			return fmt.Errorf("send the message: %w", err)
+		}
+		if how != "" {
+			e.run.Told = "the message for " + to + " " + how
+			return nil
+		}
+	}
+	e.run.Told = fmt.Sprintf("%s has told %s, or will: no notification is configured that would send the message", e.by, to)
+	return nil
+}
+
+// promised says, of a run that changes neither the resource nor how it is judged,
+// what holds now, "" of any other.
+func (e *execution) promised() string {
+	switch {
+	case e.p.Message != nil:
+		return e.run.Told + "; whether the changes stop shows within a week"
+	case e.p.Attention != nil && e.p.Kind == penumbra.Restore:
+		return fmt.Sprintf("%s is read every %s again", e.p.Attention.Resource, e.p.Attention.Usually)
+	case e.p.Attention != nil:
+		return fmt.Sprintf("%s is read every %s until %s", e.p.Attention.Resource, e.p.Attention.Every, e.p.Attention.Until.UTC().Format("2006-01-02 15:04 UTC"))
+	}
+	return ""
+}
+
 // verified ends the run by what a fresh look at the world says.
 func (e *execution) verified(ctx context.Context) (penumbra.Run, error) {
 	if err := e.planEmpty(ctx); err != nil {
 		state, err := e.takeBack(ctx, err) // only the code was changed
 		return e.end(ctx, state, err)
+	}
+	if outcome := e.promised(); outcome != "" {
+		e.run.Outcome = outcome
+		return e.end(ctx, penumbra.Done, nil)
 	}
 	remaining, err := e.Verify(ctx, e.run, e.p)
 	if err != nil {
@@ -261,13 +360,16 @@ func (e *execution) verified(ctx context.Context) (penumbra.Run, error) {
 		})
 	}
 	e.run.Outcome = "verified: a fresh look finds nothing left of the drift"
+	if e.p.Kind == penumbra.Guard {
+		e.run.Outcome = "verified: the code has the guard, and a plan of it changes nothing"
+	}
 	return e.end(ctx, penumbra.Done, nil)
 }
 
 // planEmpty checks, for a patch that only follows the world, that the code as
 // it is now wants no change of the targets.
 func (e *execution) planEmpty(ctx context.Context) error {
-	if e.p.Plan == nil || e.p.Patch == nil || applies(&e.p) {
+	if e.p.Plan == nil || e.p.Patch == nil || e.p.Applies() {
 		return nil
 	}
 	fresh, err := e.Workspace.Replan(ctx, *e.p.Plan, nil)

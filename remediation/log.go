@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/penumbra-iac/penumbra"
 )
@@ -20,11 +21,14 @@ const (
 )
 
 // runLog takes the output of tools, redacts each line before it keeps it, and
-// keeps the beginning and the end. The zero value is ready.
+// keeps the beginning and the end. It may be read while it is written. The zero
+// value is ready.
 type runLog struct {
+	mu      sync.Mutex
 	partial []byte // a line without its end yet
 	cut     bool   // the rest of a line too long to keep is being dropped
 	inKey   int    // lines that may still belong to a private key
+	named   bool   // the line before ended with the name of a secret
 	head    strings.Builder
 	tail    []string
 	inTail  int // bytes
@@ -33,6 +37,8 @@ type runLog struct {
 
 // Write never fails: output that cannot be kept must not stop an apply.
 func (l *runLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	n := len(p)
 	for len(p) > 0 {
 		line, rest, ended := bytes.Cut(p, []byte("\n"))
@@ -60,7 +66,8 @@ func (l *runLog) flush() {
 	l.keepLine(l.redact(line) + "\n")
 }
 
-// redact knows of the one secret that spans lines: a private key in PEM.
+// redact knows of the secrets that span lines: a private key in PEM, and a value
+// on the line after its name.
 func (l *runLog) redact(line string) string {
 	if strings.Contains(line, "PRIVATE KEY-----") {
 		begins := strings.Contains(line, "-----BEGIN ")
@@ -72,6 +79,12 @@ func (l *runLog) redact(line string) string {
 	}
 	if l.inKey > 0 {
 		l.inKey--
+		return "[redacted]"
+	}
+	value := l.named
+	l.named = !penumbra.MentionsSecret(line) && penumbra.MentionsSecret(line+"x") && strings.HasSuffix(strings.TrimRight(line, " \t\""), ":") ||
+		value && strings.TrimSpace(line) == ""
+	if value && !l.named {
 		return "[redacted]"
 	}
 	return penumbra.Redact(line)
@@ -93,15 +106,30 @@ func (l *runLog) keepLine(line string) {
 
 // keep takes text that was redacted before.
 func (l *runLog) keep(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for line := range strings.Lines(text) {
 		l.keepLine(line)
 	}
 }
 
 func (l *runLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if len(l.partial) > 0 {
 		l.flush()
 	}
+	return l.text()
+}
+
+// SoFar returns the lines that are complete.
+func (l *runLog) SoFar() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text()
+}
+
+func (l *runLog) text() string {
 	var between string
 	if l.dropped > 0 {
 		between = fmt.Sprintf("… %d bytes left out …\n", l.dropped)

@@ -1,18 +1,21 @@
 // Package remediation answers: how is an approved proposal carried out so that
 // it ends well, or stops where a person can see what happened? It is called
-// with a run, its proposal and the decision that allows it.
+// with a run, its proposal and the decisions that allow it.
 //
-// It guarantees that nothing is applied without a decision on exactly this
-// proposal, that a plan is applied at most once a run whatever fails, that each
+// It guarantees that nothing is applied without decisions on exactly this
+// proposal by as many people as the run needs, that a plan is applied at most once a run whatever fails, that each
 // state is in the journal before its work begins, and that every run ends Done,
 // Failed (nothing was changed) or Halted (a person must look). RolledBack is
-// what Done becomes when a later run took it back.
+// what Done becomes when a later run took it back. A patch that is put up for
+// review instead of being written changes neither code nor world, so a run of one
+// that was interrupted goes on where it stopped.
 package remediation
 
 import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
@@ -49,6 +52,21 @@ type RuleBook interface {
 	DeleteRule(ctx context.Context, id string) error
 }
 
+// An AttentionBook keeps which resources are read more often. EndAttention of one
+// that is not there is no error.
+type AttentionBook interface {
+	SaveAttention(ctx context.Context, a penumbra.Attention) error
+	EndAttention(ctx context.Context, id string) error
+}
+
+// A Messenger tells people something.
+type Messenger interface {
+	// Send has the message of a run on a drift go out, once a run, and returns how, as
+	// the rest of a sentence: "goes out through mail"; "" if nothing is configured
+	// that sends it.
+	Send(ctx context.Context, run, drift string, m penumbra.Message) (how string, err error)
+}
+
 // A Verifier reads the world again and returns the findings that the run was
 // to end and that are still there; none means that the promise is kept.
 type Verifier func(ctx context.Context, run penumbra.Run, p penumbra.Proposal) (remaining []penumbra.Finding, err error)
@@ -62,12 +80,35 @@ type Machine struct {
 	Workspace Workspace
 	Journal   Journal
 	Rules     RuleBook
-	Verify    Verifier
+	// Attentions are kept here; nil refuses proposals to watch closer. Messenger is
+	// nil if nobody sends messages: that somebody was told is recorded all the same.
+	Attentions AttentionBook
+	Messenger  Messenger
+	Verify     Verifier
+	// Way is how patches get into the code of the stack, Publisher what puts them
+	// up for review if they do not get there directly; nil if nothing does.
+	Way       penumbra.CodeWay
+	Publisher Publisher
 	Now       func() time.Time
 	// WorkTimeout bounds applying and verifying, which a cancelled context
 	// does not stop; 0 means [DefaultWorkTimeout].
 	WorkTimeout time.Duration
+	// Watch is for how long the metrics of what a verified run changed are to be
+	// watched, 0 for not at all. The machine records it; who watches is told so by
+	// the run.
+	Watch time.Duration
 
 	mu      sync.Mutex
 	started map[string]bool
+	live    atomic.Pointer[execution]
+}
+
+// Log returns what the tools have written so far in the run that is under way,
+// redacted. It is false for any other run: the journal has its log.
+func (m *Machine) Log(run string) (text string, ok bool) {
+	e := m.live.Load()
+	if e == nil || e.id != run {
+		return "", false
+	}
+	return e.log.SoFar(), true
 }

@@ -207,9 +207,15 @@ func TestExecuteEndsDone(t *testing.T) {
 			}
 			p := w.proposalOf(test.kind)
 			run, decision := approved(p)
-			run, err := w.machine().Execute(t.Context(), run, p, decision)
+			m := w.machine()
+			m.Watch = time.Minute
+			run, err := m.Execute(t.Context(), run, p, decision)
 			if err != nil || run.State != penumbra.Done {
 				t.Fatalf("run is %s (%s), error %v", run.State, run.Outcome, err)
+			}
+			// Only what changed the world can have hurt it.
+			if watched := run.Watch != nil && run.Watch.Until.Equal(run.Ended.Add(time.Minute)); watched != (test.applies > 0) {
+				t.Errorf("the watch is %+v", run.Watch)
 			}
 			if w.actual != test.actual || w.code != test.code || w.applies != test.applies {
 				t.Errorf("world is %q, code %q after %d applies; want %q, %q, %d", w.actual, w.code, w.applies, test.actual, test.code, test.applies)
@@ -267,6 +273,39 @@ func TestExecuteRefuses(t *testing.T) {
 			}
 			if w.applies != 0 || w.actual != drifted {
 				t.Errorf("the world was changed: %+v", w)
+			}
+		})
+	}
+}
+
+func TestExecuteNeedsAsManyPeople(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(run *penumbra.Run, second *penumbra.Decision)
+		ok     bool
+	}{
+		{"two", func(*penumbra.Run, *penumbra.Decision) {}, true},
+		{"one twice", func(_ *penumbra.Run, d *penumbra.Decision) { d.By = " ALICE" }, false},
+		{"one on another plan", func(_ *penumbra.Run, d *penumbra.Decision) { d.Hash = "other" }, false},
+		{"one who rejects", func(_ *penumbra.Run, d *penumbra.Decision) { d.Verb = penumbra.Reject }, false},
+		{"one who is not recorded", func(r *penumbra.Run, _ *penumbra.Decision) { r.Approvals[1] = "dec-9" }, false},
+		{"three are needed", func(r *penumbra.Run, _ *penumbra.Decision) { r.Needs = 3 }, false},
+		{"without the one that started it", func(r *penumbra.Run, _ *penumbra.Decision) { r.Decision = "dec-9" }, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			p := w.proposalOf(penumbra.Revert)
+			run, first := approved(p)
+			second := first
+			first.By, second.ID, second.By = "alice", "dec-2", "bob"
+			run.Needs, run.Approvals = 2, []string{first.ID, second.ID}
+			test.change(&run, &second)
+			run, err := w.machine().Execute(t.Context(), run, p, first, second)
+			if test.ok != (err == nil) || test.ok != (w.applies == 1) || !test.ok && penumbra.KindOf(err) != penumbra.Refused {
+				t.Errorf("run is %s after %d applies, error %v", run.State, w.applies, err)
 			}
 		})
 	}
@@ -407,14 +446,16 @@ func TestEveryRunEnds(t *testing.T) {
 		before := *w
 		w.stored[run.ID] = run
 		w.fault = func(point string) error {
-			switch rapid.IntRange(0, 14).Draw(t, point) {
-			case 0:
+			// Not the small and the outermost numbers, which are drawn far more often:
+			// some runs must get to their end.
+			switch rapid.IntRange(0, 29).Draw(t, point) {
+			case 7, 8:
 				return errors.New("injected at " + point)
-			case 1:
+			case 11, 12:
 				return &penumbra.Error{Kind: penumbra.Unavailable, What: "injected at " + point}
-			case 2:
+			case 17, 18:
 				panic(killed{})
-			case 3:
+			case 22, 23:
 				cancel()
 			}
 			return nil
@@ -501,7 +542,7 @@ func TestRecoverWithoutProposalHalts(t *testing.T) {
 func TestLogIsRedacted(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	w.log = "updating\npassword = hunter2-hunter2\n-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----\ndone\nno newline"
+	w.log = "updating\npassword = hunter2-hunter2\npassword:\n  hunter2\n-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----\ndone\nno newline"
 	p := w.proposalOf(penumbra.Revert)
 	run, decision := approved(p)
 	run, err := w.machine().Execute(t.Context(), run, p, decision)
@@ -517,6 +558,36 @@ func TestLogIsRedacted(t *testing.T) {
 		if !strings.Contains(run.Log, word) {
 			t.Errorf("the log lost %q:\n%s", word, run.Log)
 		}
+	}
+}
+
+// What the tools write can be read while they run, by others, and redacted.
+func TestLogIsLive(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.log = "updating\npassword = hunter2-hunter2\nnot ended yet"
+	p := w.proposalOf(penumbra.Revert)
+	run, decision := approved(p)
+	m := w.machine()
+	var seen string
+	w.fault = func(point string) error {
+		if text, ok := m.Log(run.ID); ok && point == "applied" {
+			seen = text
+		}
+		if _, other := m.Log("run-2"); other {
+			t.Error("another run has a log")
+		}
+		return nil
+	}
+	run, err := m.Execute(t.Context(), run, p, decision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(seen, "updating\npassword = [redacted]") || strings.Contains(seen, "not ended") || !strings.Contains(run.Log, "not ended yet") {
+		t.Fatalf("while it ran: %q; in the end: %q", seen, run.Log)
+	}
+	if _, ok := m.Log(run.ID); ok {
+		t.Error("a run that has ended has a live log")
 	}
 }
 

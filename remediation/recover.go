@@ -10,8 +10,10 @@ import (
 // Recover ends a run that was found unended after a restart. A run that had not
 // begun to apply is Failed: nothing was changed. One that had is Done if a fresh
 // look at the world finds its promise kept, and Halted otherwise. Nothing is
-// ever applied again. A run that has ended is returned as it is. An error says
-// that the end could not be recorded: the stored run stays unended.
+// ever applied again; only what was being put up for review, or withdrawn, goes
+// on from where it stopped, and is Done, or Failed with its error. A run that has
+// ended is returned as it is. Any other error says that the end could not be
+// recorded: the stored run stays unended.
 func (m *Machine) Recover(ctx context.Context, run penumbra.Run, p penumbra.Proposal) (penumbra.Run, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -29,6 +31,11 @@ func (m *Machine) Recover(ctx context.Context, run penumbra.Run, p penumbra.Prop
 	case p.ID != run.Proposal:
 		e.run.Outcome = fmt.Sprintf("a person must look: Penumbra stopped while the run was %s, and its proposal is not known any more", run.State)
 		return e.end(ctx, penumbra.Halted, nil)
+	case p.Publishes() || p.Withdraws != nil:
+		if err := m.wayAllowed(&p); err != nil {
+			return e.end(ctx, penumbra.Failed, err)
+		}
+		return e.published(ctx)
 	default:
 		return e.reviewed(ctx, run.State)
 	}
@@ -37,7 +44,13 @@ func (m *Machine) Recover(ctx context.Context, run penumbra.Run, p penumbra.Prop
 // reviewed ends a run of which it is not known how far it came.
 func (e *execution) reviewed(ctx context.Context, state penumbra.RunState) (penumbra.Run, error) {
 	next, why := penumbra.Halted, ""
-	if err := e.planEmpty(ctx); err != nil {
+	if e.p.Message != nil && state == penumbra.Applying {
+		why = "whether the message went out is not known: ask those it is for"
+	} else if e.p.Message != nil {
+		next = penumbra.Done
+	} else if e.p.Attention != nil && e.attention(ctx) == nil {
+		next = penumbra.Done // saved again, or ended again: that changes nothing twice
+	} else if err := e.planEmpty(ctx); err != nil {
 		why = err.Error()
 	} else if remaining, err := e.Verify(ctx, e.run, e.p); err != nil {
 		why = err.Error()
@@ -46,7 +59,9 @@ func (e *execution) reviewed(ctx context.Context, state penumbra.RunState) (penu
 	} else {
 		next = penumbra.Done
 	}
-	if next == penumbra.Done {
+	if outcome := e.promised(); next == penumbra.Done && outcome != "" {
+		e.run.Outcome = outcome
+	} else if next == penumbra.Done {
 		e.run.Outcome = fmt.Sprintf("verified: Penumbra stopped while the run was %s, and a fresh look finds nothing left of the drift", state)
 	} else {
 		e.run.Outcome = penumbra.Redact(fmt.Sprintf("a person must look: Penumbra stopped while the run was %s, and it was not applied again: %s", state, why))

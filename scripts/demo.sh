@@ -1,7 +1,13 @@
 #!/usr/bin/env bash
 # demo.sh sets up the demonstration and plays it: a copy of examples/shop, applied with OpenTofu
 # or Terraform and the example provider, watched by bin/penumbra. The copy goes when it ends.
+# With DEMO_REPLAY=FILE it plays a recording instead, which needs none of that; DEMO_SPEED says
+# how many times as fast.
 set -euo pipefail
+if [ -n "${DEMO_REPLAY:-}" ]; then
+	replay=$(realpath "$DEMO_REPLAY")
+	exec "$(dirname "$0")/../bin/penumbra" demo --replay "$replay" --speed "${DEMO_SPEED:-60}" --listen "${DEMO_LISTEN:-127.0.0.1:7676}"
+fi
 cd "$(dirname "$0")/.."
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/penumbra

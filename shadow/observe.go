@@ -365,8 +365,11 @@ func (p *Pooled) newSetting(r *resource, path string, t int64) setting {
 
 // observeEvent remembers who touched what, or takes over a change of the code.
 func (p *Pooled) observeEvent(o *penumbra.Observation) {
+	if o.IsCommit() {
+		return // nothing was done to the resource yet
+	}
 	r := p.resources[o.Resource]
-	if strings.HasPrefix(o.Source, "git:") && (r == nil || r.code) {
+	if o.IsCodeChange() && (r == nil || r.code) {
 		p.observeCode(o)
 		return
 	}

@@ -180,6 +180,11 @@ func TestDecodeBadLines(t *testing.T) {
 		"metric a text":    {`{"metrics":{"cpu":"0.3"}}`, `metrics: "cpu" must be a number, not a string`},
 		"metric twice":     {`{"metrics":{"cpu":1,"cpu":1}}`, `metrics: "cpu" is given twice`},
 		"metric huge":      {`{"metrics":{"cpu":1e999}}`, `metrics: the number "cpu" is too large`},
+		"worse a text":     {`{"metrics":{"cpu":1},"worse":"up"}`, "worse must be an object, not a string"},
+		"worse a number":   {`{"metrics":{"cpu":1},"worse":{"cpu":1}}`, `worse: "cpu" must be a string, not a number`},
+		"worse sideways":   {`{"metrics":{"cpu":1},"worse":{"cpu":"left"}}`, `worse: "cpu": "left" is none of up, down, either`},
+		"worse twice":      {`{"metrics":{"cpu":1},"worse":{"cpu":"up","cpu":"up"}}`, `worse: "cpu" is given twice`},
+		"worse of none":    {`{"metrics":{"cpu":1},"worse":{"memory":"up"}}`, `worse: "memory" is not in metrics`},
 		"not checked":      {head + `,"not_checked":"x"}`, "only a snapshot without settings can be not checked"},
 		"deep":             {head + `,"x":` + strings.Repeat("[", 20000), "nested more than 10000 deep"},
 	}

@@ -36,5 +36,7 @@
 //	action       the source's own verb
 //	message      the source's own words
 //	metrics      name -> number, in base units
+//	worse        name -> up, down or either: the way that a metric moves when
+//	             performance drops; if absent, the reader's rules say it by the name
 //	seen         when Penumbra first saw it, RFC 3339
 package timeline

@@ -77,6 +77,9 @@ func writable(o *penumbra.Observation) error {
 		}
 	}
 	for _, m := range o.Metrics {
+		if m.Directed && m.Worse > penumbra.Down {
+			return fmt.Errorf("metric %q is worse in no known direction", m.Name)
+		}
 		if math.IsNaN(m.Value) || math.IsInf(m.Value, 0) {
 			return fmt.Errorf("metric %q is %v", m.Name, m.Value)
 		}
@@ -169,7 +172,31 @@ func appendMetrics(b []byte, metrics []penumbra.Metric) []byte {
 		b = append(b, ':')
 		b = strconv.AppendFloat(b, m.Value, 'g', -1, 64)
 	}
-	return append(b, '}')
+	return appendDirections(append(b, '}'), metrics)
+}
+
+// appendDirections appends which way metrics move when performance drops, nothing
+// if none says.
+func appendDirections(b []byte, metrics []penumbra.Metric) []byte {
+	started := false
+	for _, m := range metrics {
+		if !m.Directed {
+			continue
+		}
+		if started {
+			b = append(b, ',')
+		} else {
+			b = append(b, `,"worse":{`...)
+			started = true
+		}
+		b = appendQuoted(b, m.Name)
+		b = append(b, ':')
+		b = appendQuoted(b, m.Worse.String())
+	}
+	if started {
+		b = append(b, '}')
+	}
+	return b
 }
 
 const hexDigits = "0123456789abcdef"

@@ -61,9 +61,12 @@ func drawTime(t *rapid.T, label string) time.Time {
 // decoder leaves them: on every secret, and on all that lies below a mark.
 func drawObservation(t *rapid.T) penumbra.Observation {
 	text := func(label string) string { return rapid.String().Draw(t, label) }
+	name := func(label string) string {
+		return rapid.StringMatching(`[\pL\pN ._/"<>'\[\]-]*`).Draw(t, label) // what a resource or type may be called
+	}
 	o := penumbra.Observation{
 		Kind: rapid.SampledFrom([]penumbra.ObservationKind{penumbra.TemplateKind, penumbra.SnapshotKind, penumbra.EventKind, penumbra.MetricKind}).Draw(t, "kind"),
-		Time: drawTime(t, "time"), Resource: penumbra.Address("s/" + text("resource")), Type: text("type"),
+		Time: drawTime(t, "time"), Resource: penumbra.Address("s/" + name("resource")), Type: name("type"),
 		Source: text("source"), ID: text("id"),
 		Settings: drawSettings(t, "settings", true), Applied: drawSettings(t, "applied", false),
 		Full:  rapid.Bool().Draw(t, "full"),
@@ -78,6 +81,9 @@ func drawObservation(t *rapid.T) penumbra.Observation {
 	}
 	if o.Kind == penumbra.MetricKind {
 		o.Metrics = []penumbra.Metric{{Name: "cpu", Value: rapid.Float64().Draw(t, "cpu")}, {Name: "é", Value: math.Copysign(0, -1)}}
+		if rapid.Bool().Draw(t, "directed") {
+			o.Metrics[1].Worse, o.Metrics[1].Directed = rapid.SampledFrom([]penumbra.Direction{penumbra.Either, penumbra.Up, penumbra.Down}).Draw(t, "worse"), true
+		}
 	}
 	for _, s := range []penumbra.Settings{o.Settings, o.Applied} {
 		for _, x := range s {
@@ -128,6 +134,11 @@ func TestEncodeText(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := e.Encode(&penumbra.Observation{Kind: penumbra.MetricKind, Time: at("2026-03-01T00:00:00Z"), Resource: "r", Metrics: []penumbra.Metric{
+		{Name: "a", Value: 1, Directed: true}, {Name: "b", Value: 2}, {Name: "c", Value: 3, Worse: penumbra.Down, Directed: true},
+	}}); err != nil {
+		t.Fatal(err)
+	}
 	if err := e.Encode(&penumbra.Observation{Kind: penumbra.SnapshotKind, Time: at("2026-03-01T01:00:00.25+01:00"), Resource: "r", NotChecked: "a\x02\"\xff"}); err != nil {
 		t.Fatal(err)
 	}
@@ -135,6 +146,7 @@ func TestEncodeText(t *testing.T) {
 {"kind":"snapshot","time":"2026-03-01T00:05:00Z","resource":"shop/aws_db_instance.main","type":"aws_db_instance","settings":{"instance_class":"db.t3.small","tags.team":"pay"}}
 {"kind":"event","time":"2026-03-01T09:12:44Z","resource":"shop/aws_db_instance.main","type":"aws_db_instance","id":"e-91","actor":"alice","actor_kind":"user","action":"ModifyDBInstance","settings":{"instance_class":"db.t3.large"}}
 {"kind":"metric","time":"2026-03-01T09:15:00Z","resource":"shop/aws_db_instance.main","type":"aws_db_instance","metrics":{"cpu":0.83,"memory":0.41,"network_io":1.2e+06}}
+{"kind":"metric","time":"2026-03-01T00:00:00Z","resource":"r","metrics":{"a":1,"b":2,"c":3},"worse":{"a":"either","c":"down"}}
 {"kind":"snapshot","time":"2026-03-01T00:00:00.25Z","resource":"r","not_checked":"a\u0002\"` + "\ufffd" + `"}
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
@@ -151,6 +163,7 @@ func TestEncodeRefusesWhatCannotBeRead(t *testing.T) {
 		"no resource":     func(o *penumbra.Observation) { o.Resource = "" },
 		"NaN":             func(o *penumbra.Observation) { o.Metrics = []penumbra.Metric{{Name: "cpu", Value: math.NaN()}} },
 		"infinity":        func(o *penumbra.Observation) { o.Metrics = []penumbra.Metric{{Name: "cpu", Value: math.Inf(-1)}} },
+		"sideways":        func(o *penumbra.Observation) { o.Metrics = []penumbra.Metric{{Name: "cpu", Worse: 3, Directed: true}} },
 		"unknown applied": func(o *penumbra.Observation) { o.Applied = penumbra.Settings{{Path: "a", Value: penumbra.Unknown()}} },
 	} {
 		var out bytes.Buffer

@@ -2,7 +2,6 @@ package timeline
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/penumbra-iac/penumbra"
 )
@@ -24,8 +23,9 @@ import (
 // Snapshot: what is really there; one that was not checked sets only the
 // reason. Event: a hint. It is remembered for attribution and changes no
 // setting; [penumbra.ActionDelete] marks the resource as deleted. An event
-// that was mined from a repository (see [IsCodeChange]) is a change of the
-// template and nothing else. Metric: nothing.
+// that was mined from a repository (see [penumbra.Observation.IsCodeChange]) is
+// a change of the template and nothing else; a commit that a live input tells of
+// is remembered as who moved the code. Metric: nothing.
 func Fold(r *penumbra.Resource, o *penumbra.Observation) {
 	if r.Address == "" {
 		r.Address = o.Resource
@@ -39,25 +39,19 @@ func Fold(r *penumbra.Resource, o *penumbra.Observation) {
 	case penumbra.SnapshotKind:
 		foldSnapshot(r, o)
 	case penumbra.EventKind:
-		if IsCodeChange(o) {
+		if o.IsCodeChange() {
 			foldCodeChange(r, o)
 			return
 		}
-		touch(r, o)
+		if o.IsCommit() {
+			r.Commits = touched(r.Commits, o)
+			return
+		}
+		r.Recent = touched(r.Recent, o)
 		if o.Action == penumbra.ActionDelete {
 			r.Deleted = true
 		}
 	}
-}
-
-// IsCodeChange reports whether an event is a change of the code rather than of
-// the resource: its source is a commit ("git:3fa2c1d") and its action create,
-// update or delete.
-func IsCodeChange(o *penumbra.Observation) bool {
-	if o.Kind != penumbra.EventKind || !strings.HasPrefix(o.Source, "git:") {
-		return false
-	}
-	return o.Action == "create" || o.Action == "update" || o.Action == penumbra.ActionDelete
 }
 
 func foldCodeChange(r *penumbra.Resource, o *penumbra.Observation) {
@@ -172,12 +166,12 @@ func settle(r *penumbra.Resource, o *penumbra.Observation) {
 // what was there before has nothing to do with what is there now.
 func revive(r *penumbra.Resource) {
 	if r.Deleted {
-		*r = penumbra.Resource{Address: r.Address, Type: r.Type, Template: r.Template, TemplateTime: r.TemplateTime, Recent: r.Recent}
+		*r = penumbra.Resource{Address: r.Address, Type: r.Type, Template: r.Template, TemplateTime: r.TemplateTime, Recent: r.Recent, Commits: r.Commits}
 	}
 }
 
-// touch remembers an event, in the order of time.
-func touch(r *penumbra.Resource, o *penumbra.Observation) {
+// touched returns the events remembered with one more, in the order of time.
+func touched(recent []penumbra.Touch, o *penumbra.Observation) []penumbra.Touch {
 	t := penumbra.Touch{
 		Event: o.Identity(), Time: o.Time,
 		Actor: o.Actor, ActorKind: o.ActorKind, Action: o.Action, Source: o.Source,
@@ -185,12 +179,19 @@ func touch(r *penumbra.Resource, o *penumbra.Observation) {
 	for _, x := range o.Settings {
 		t.Paths = append(t.Paths, x.Path)
 	}
-	at := len(r.Recent)
-	for at > 0 && r.Recent[at-1].Time.After(t.Time) {
+	at := len(recent)
+	for at > 0 && recent[at-1].Time.After(t.Time) {
 		at--
 	}
-	recent := slices.Insert(slices.Clone(r.Recent), at, t)
-	r.Recent = recent[max(0, len(recent)-penumbra.RecentEvents):]
+	first := max(0, len(recent)+1-penumbra.RecentEvents) // what goes for the new one
+	if at < first {
+		return recent
+	}
+	// A copy, for who has the resource as it was.
+	out := make([]penumbra.Touch, 0, len(recent)+1-first)
+	out = append(out, recent[first:at]...)
+	out = append(out, t)
+	return append(out, recent[at:]...)
 }
 
 // present returns the settings that are there: s itself if none is null.

@@ -409,3 +409,40 @@ func BenchmarkOrder(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(obs))*float64(b.N)/b.Elapsed().Seconds(), "observations/s")
 }
+
+// A commit that a live input tells of says who moved the code, apart from what
+// touched the resource, and changes nothing itself.
+func TestFoldCommit(t *testing.T) {
+	t.Parallel()
+	r := penumbra.Resource{}
+	fold := func(minute int, o penumbra.Observation) {
+		o.Time, o.Resource = start.Add(time.Duration(minute)*time.Minute), "shop/vm.a"
+		Fold(&r, &o)
+	}
+	by := func(actor string, o penumbra.Observation) penumbra.Observation {
+		o.Actor, o.ActorKind = actor, penumbra.User
+		return o
+	}
+	fold(0, template("size", 1, "load", 1))
+	fold(1, snapshot("size", 1, "load", 1))
+	fold(3, by("bob", event("git:2", penumbra.ActionCommit, "size", 2)))
+	fold(2, by("ann", event("git:1", penumbra.ActionCommit))) // comes late, and may be about anything
+	fold(4, by("eve", event("log", "edit", "size", 3)))
+	if len(r.Recent) != 1 || r.Recent[0].Actor != "eve" || len(r.Commits) != 2 || r.Commits[0].Actor != "ann" {
+		t.Errorf("touched by %+v, the code by %+v", r.Recent, r.Commits)
+	}
+	if !r.Template.Equal(settings("size", 1, "load", 1)) || len(r.Applied) != 0 || r.Deleted {
+		t.Errorf("a commit changed %+v", r)
+	}
+	for path, want := range map[string]string{"size": "bob", "load": "ann", "size.0": "bob", "": "bob"} {
+		if c := r.Mover(path); c == nil || c.Actor != want {
+			t.Errorf("%q was moved by %+v, want %s", path, c, want)
+		}
+	}
+	for i := range 3 * penumbra.RecentEvents {
+		fold(5+i, event("log", "edit"))
+	}
+	if r.Mover("size") == nil || len(r.Recent) != penumbra.RecentEvents {
+		t.Error("events pushed the commit out")
+	}
+}

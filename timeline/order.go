@@ -50,12 +50,13 @@ type orderKey struct {
 }
 
 func compareKeys(a, b orderKey) int {
-	return cmp.Or(
-		a.o.Time.Compare(b.o.Time),
-		cmp.Compare(a.rank, b.rank),
-		bytes.Compare(a.id[:], b.id[:]),
-		compareRepeats(a.o, b.o),
-	)
+	if c := a.o.Time.Compare(b.o.Time); c != 0 {
+		return c
+	}
+	if c := cmp.Or(cmp.Compare(a.rank, b.rank), bytes.Compare(a.id[:], b.id[:])); c != 0 {
+		return c
+	}
+	return compareRepeats(a.o, b.o) // dear, and seldom needed
 }
 
 // compareRepeats orders observations with one identity and one time, so that

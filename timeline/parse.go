@@ -52,6 +52,7 @@ type line struct {
 	penumbra.Observation
 	sensitive []string
 	unknown   []string
+	worse     []penumbra.Metric // names and directions
 }
 
 // parse reads a line. An error says in plain words what is wrong with it and
@@ -74,6 +75,9 @@ func (p *parser) parse(data []byte) (penumbra.Observation, error) {
 	if err := l.mark(); err != nil {
 		return penumbra.Observation{}, err
 	}
+	if err := l.direct(); err != nil {
+		return penumbra.Observation{}, err
+	}
 	return l.Observation, l.Check()
 }
 
@@ -82,7 +86,7 @@ var fields = [...]string{
 	"kind", "time", "resource", "type", "source", "id",
 	"actor", "actor_kind", "action", "message",
 	"full", "not_checked", "settings", "sensitive", "unknown", "applied",
-	"metrics", "seen",
+	"metrics", "worse", "seen",
 }
 
 // field reads the value of one field.
@@ -134,6 +138,8 @@ func (p *parser) field(l *line, key []byte) error {
 		return p.paths(name, &l.sensitive)
 	case "unknown":
 		return p.paths(name, &l.unknown)
+	case "worse":
+		return p.directions(name, &l.worse)
 	default: // "metrics"
 		return p.metrics(name, &l.Metrics)
 	}
@@ -309,6 +315,41 @@ func (p *parser) metrics(name string, to *[]penumbra.Metric) error {
 		if (*to)[i].Name == (*to)[i-1].Name {
 			return fmt.Errorf("%s: %q is given twice", name, (*to)[i].Name)
 		}
+	}
+	return nil
+}
+
+// directions reads which way metrics move when performance drops.
+func (p *parser) directions(name string, to *[]penumbra.Metric) error {
+	if err := p.want(name, '{', "an object"); err != nil {
+		return err
+	}
+	return p.scan.object(func(key []byte) error {
+		m := penumbra.Metric{Name: p.intern(key), Directed: true}
+		if slices.ContainsFunc(*to, func(x penumbra.Metric) bool { return x.Name == m.Name }) {
+			return fmt.Errorf("%s: %q is given twice", name, m.Name)
+		}
+		of := fmt.Sprintf("%s: %q", name, m.Name)
+		b, err := p.text(of)
+		if err != nil {
+			return err
+		}
+		if err := m.Worse.UnmarshalText(b[:min(len(b), 40)]); err != nil {
+			return fmt.Errorf("%s: %w", of, err)
+		}
+		*to = append(*to, m)
+		return nil
+	})
+}
+
+// direct gives the metrics their directions.
+func (l *line) direct() error {
+	for _, w := range l.worse {
+		i := slices.IndexFunc(l.Metrics, func(m penumbra.Metric) bool { return m.Name == w.Name })
+		if i < 0 {
+			return fmt.Errorf("worse: %q is not in metrics", w.Name)
+		}
+		l.Metrics[i].Worse, l.Metrics[i].Directed = w.Worse, true
 	}
 	return nil
 }

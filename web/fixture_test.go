@@ -3,7 +3,9 @@ package web
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -41,9 +43,55 @@ type shop struct {
 	omitted   []penumbra.Omitted
 	runs      []penumbra.Run
 	planning  error // of making proposals
+	anomalies []penumbra.Anomaly
+	rollups   []penumbra.Rollup
+	unheard   error // of anomalies and rollups
+
+	approval  *penumbra.Approval // nil: the first run has started
+	decisions []penumbra.Decision
+	report    penumbra.PolicyReport
+	freezes   []penumbra.Freeze
+
+	model    penumbra.ModelStatus
+	versions []penumbra.ModelVersion
+	unmapped penumbra.Unmapped
+	accounts []penumbra.Account
+	tokens   []penumbra.Token
+	unshown  error         // of accounts
+	happened chan struct{} // closed when there is news
+
+	entries []penumbra.AuditEntry
+	audited penumbra.AuditReport
+	asked   penumbra.AuditQuery
 }
 
 var _ Service = (*shop)(nil)
+
+func (s *shop) Anomalies(_ context.Context, q penumbra.AnomalyQuery) ([]penumbra.Anomaly, error) {
+	return slices.DeleteFunc(slices.Clone(s.anomalies), func(a penumbra.Anomaly) bool {
+		return q.ID != "" && a.ID != q.ID || q.Active && !a.Active() || q.Resource != "" && a.Resource != q.Resource
+	}), s.unheard
+}
+
+func (s *shop) Rollups(_ context.Context, q penumbra.RollupQuery) ([]penumbra.Rollup, error) {
+	return slices.DeleteFunc(slices.Clone(s.rollups), func(r penumbra.Rollup) bool {
+		return r.Resource != q.Resource || q.Metric != "" && r.Metric != q.Metric || r.Span != q.Span ||
+			r.Start.Before(q.From) || !q.To.IsZero() && !r.Start.Before(q.To)
+	}), s.unheard
+}
+
+func (s *shop) AuditEntries(_ context.Context, q penumbra.AuditQuery) ([]penumbra.AuditEntry, error) {
+	s.asked = q
+	return s.entries[:min(len(s.entries), q.Limit)], nil
+}
+
+func (s *shop) AuditHead(context.Context) (penumbra.AuditHead, error) { return s.audited.Head, nil }
+
+func (s *shop) VerifyAudit(context.Context, []penumbra.AuditHead) (penumbra.AuditReport, error) {
+	return s.audited, nil
+}
+
+func (s *shop) Reach(context.Context, penumbra.Act) error { return nil }
 
 func (s *shop) decided(call ...any) error {
 	s.mu.Lock()
@@ -54,14 +102,53 @@ func (s *shop) decided(call ...any) error {
 
 func (s *shop) Status(context.Context) (penumbra.Status, error) { return s.status, nil }
 
-func (s *shop) Resources(_ context.Context, stack string) ([]penumbra.ResourceStatus, error) {
-	var out []penumbra.ResourceStatus
+func (s *shop) FindResources(_ context.Context, q penumbra.ResourceQuery) (penumbra.ResourcePage, error) {
+	var out penumbra.ResourcePage
 	for _, r := range s.resources {
-		if stack == "" || r.Address.Stack() == stack {
-			out = append(out, r)
+		if (q.Stack == "" || r.Address.Stack() == q.Stack) && (len(q.Verdicts) == 0 || slices.Contains(q.Verdicts, r.Verdict)) &&
+			(strings.Contains(strings.ToLower(string(r.Address)), strings.ToLower(q.Text)) || strings.Contains(r.Type, q.Text)) {
+			out.Resources = append(out.Resources, r)
 		}
 	}
+	out.Found = len(out.Resources)
+	out.Resources = out.Resources[min(q.Offset, out.Found):min(q.Offset+q.Limit, out.Found)]
 	return out, nil
+}
+
+func (s *shop) Accounts(context.Context) ([]penumbra.Account, error) { return s.accounts, s.unshown }
+
+func (s *shop) AddAccount(_ context.Context, n penumbra.NewAccount) (penumbra.Account, error) {
+	return penumbra.Account{}, s.decided("add person", n)
+}
+
+func (s *shop) ChangeAccount(_ context.Context, name string, c penumbra.AccountChange) (penumbra.Account, error) {
+	return penumbra.Account{}, s.decided("change person", name, c)
+}
+
+func (s *shop) Tokens(context.Context) ([]penumbra.Token, error) { return s.tokens, nil }
+
+func (s *shop) AddToken(_ context.Context, n penumbra.NewToken) (penumbra.MadeToken, error) {
+	return penumbra.MadeToken{Token: penumbra.Token{ID: "t-2", Name: n.Name, Kind: n.Kind}, Secret: "pnb_made"}, s.decided("add token", n)
+}
+
+func (s *shop) RevokeToken(_ context.Context, id string) (penumbra.Token, error) {
+	return penumbra.Token{}, s.decided("revoke", id)
+}
+
+func (s *shop) LastNews() uint64 { return 0 }
+
+// News tells of a drift once it is let go.
+func (s *shop) News(ctx context.Context, after uint64) ([]penumbra.News, error) {
+	if after == 0 && s.happened != nil {
+		select {
+		case <-s.happened:
+			return []penumbra.News{{Seq: 1, Topic: penumbra.DriftNews, ID: "d-1"}}, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
 
 func (s *shop) Shadow(_ context.Context, a penumbra.Address) (penumbra.ShadowView, error) {
@@ -72,6 +159,28 @@ func (s *shop) Shadow(_ context.Context, a penumbra.Address) (penumbra.ShadowVie
 	return view, nil
 }
 
+// Expected has held the class for one value, then for two; of what is ahead it is
+// less sure.
+func (s *shop) Expected(_ context.Context, a penumbra.Address, path string) ([]penumbra.ExpectedPoint, error) {
+	small, medium := penumbra.String("db.t3.small"), penumbra.String("db.t3.medium")
+	switch {
+	case a != mainDB:
+	case path == "instance_class":
+		return []penumbra.ExpectedPoint{
+			{Time: before(12 * day), Values: []penumbra.Candidate{likely(small, .97)}},
+			{Time: before(6 * day), Values: []penumbra.Candidate{likely(small, .7), likely(medium, .28)}},
+			{Time: fixedNow, Values: []penumbra.Candidate{likely(small, .97)}},
+			{Time: fixedNow.Add(time.Hour), Values: []penumbra.Candidate{likely(small, .8), likely(medium, .15)}, Ahead: true},
+		}, nil
+	case path == "iops":
+		return []penumbra.ExpectedPoint{
+			{Time: before(12 * day), Interval: &penumbra.Interval{Low: 2800, High: 3300}}, {Time: before(6 * day), Interval: &penumbra.Interval{Low: 2900, High: 3400}},
+			{Time: fixedNow.Add(time.Hour), Interval: &penumbra.Interval{Low: 2700, High: 3900}, Ahead: true},
+		}, nil
+	}
+	return nil, nil
+}
+
 func (s *shop) Explain(_ context.Context, a penumbra.Address, path string) ([]penumbra.Explanation, error) {
 	return slices.DeleteFunc(slices.Clone(s.explained), func(e penumbra.Explanation) bool {
 		return e.Resource != a || path != "" && e.Path != path
@@ -79,6 +188,8 @@ func (s *shop) Explain(_ context.Context, a penumbra.Address, path string) ([]pe
 }
 
 func (s *shop) Drifts(_ context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(s.drifts), func(d penumbra.Drift) bool {
 		return q.ID != "" && d.ID != q.ID || q.Active && !d.Active()
 	}), nil
@@ -101,9 +212,59 @@ func (s *shop) Runs(_ context.Context, q penumbra.RunQuery) ([]penumbra.Run, err
 	return slices.DeleteFunc(slices.Clone(s.runs), func(r penumbra.Run) bool { return q.ID != "" && r.ID != q.ID }), nil
 }
 
-func (s *shop) Approve(_ context.Context, proposal, hash, by string) (penumbra.Run, error) {
-	return s.runs[0], s.decided("approve", proposal, hash, by)
+func (s *shop) Approve(_ context.Context, proposal, hash, by string) (penumbra.Approval, error) {
+	if s.approval != nil {
+		return *s.approval, s.decided("approve", proposal, hash, by)
+	}
+	return penumbra.Approval{Run: &s.runs[0]}, s.decided("approve", proposal, hash, by)
 }
+
+func (s *shop) Snooze(_ context.Context, drift, by, reason string, until time.Time) (penumbra.Drift, error) {
+	return s.drifts[0], s.decided("snooze", drift, by, reason, until)
+}
+
+func (s *shop) Accept(_ context.Context, drift, by, reason string, until time.Time) (penumbra.Drift, error) {
+	return s.drifts[0], s.decided("accept", drift, by, reason, until)
+}
+
+func (s *shop) AdoptPart(_ context.Context, drift string, only []string, revert bool, by string) (penumbra.Proposal, error) {
+	return s.proposals[0], s.decided("adopt", drift, only, revert, by)
+}
+
+func (s *shop) Customize(_ context.Context, proposal string, edit penumbra.Edit, by string) (penumbra.Proposal, error) {
+	return s.proposals[0], s.decided("customize", proposal, edit, by)
+}
+
+func (s *shop) Policies(_ context.Context, proposal, by string) (penumbra.PolicyReport, error) {
+	r := s.report
+	r.Proposal = proposal
+	if by == "" {
+		r.Answers = nil
+	}
+	return r, nil
+}
+
+func (s *shop) Decisions(_ context.Context, q penumbra.DecisionQuery) ([]penumbra.Decision, error) {
+	return slices.DeleteFunc(slices.Clone(s.decisions), func(d penumbra.Decision) bool {
+		return q.Drift != "" && d.Drift != q.Drift || q.Proposal != "" && d.Proposal != q.Proposal
+	}), nil
+}
+
+func (s *shop) Freezes(context.Context) ([]penumbra.Freeze, error) { return s.freezes, nil }
+
+func (s *shop) Freeze(_ context.Context, f penumbra.Freeze) (penumbra.Freeze, error) {
+	return f, s.decided("freeze", f.Stacks, f.From, f.Until, f.Reason, f.By)
+}
+
+func (s *shop) Unfreeze(_ context.Context, id, by string) (penumbra.Freeze, error) {
+	return penumbra.Freeze{}, s.decided("unfreeze", id, by)
+}
+
+func (s *shop) Model(context.Context) (penumbra.ModelStatus, error) { return s.model, nil }
+
+func (s *shop) Versions(context.Context) ([]penumbra.ModelVersion, error) { return s.versions, nil }
+
+func (s *shop) Unmapped(context.Context, int) (penumbra.Unmapped, error) { return s.unmapped, nil }
 
 func (s *shop) Reject(_ context.Context, proposal, by, reason string) error {
 	return s.decided("reject", proposal, by, reason)
@@ -118,8 +279,6 @@ func (s *shop) Rollback(_ context.Context, run, by string) (penumbra.Proposal, e
 }
 
 func before(d time.Duration) time.Time { return fixedNow.Add(-d) }
-
-const day = 24 * time.Hour
 
 func set(confidence float64, values ...penumbra.Candidate) penumbra.Expectation {
 	return penumbra.Expectation{Confidence: confidence, Values: values, Support: 40}
@@ -150,12 +309,17 @@ func newShop(t testing.TB) *shop {
 		{ID: "d-asg", Resource: `shop/aws_autoscaling_group.web["eu-west-1/blue"]`, Type: "aws_autoscaling_group", Verdict: penumbra.Impending, Opened: before(2 * time.Hour), Changed: before(2 * time.Hour), Findings: []penumbra.Finding{size}},
 		{ID: "d-sg", Resource: "network/aws_security_group.edge", Type: "aws_security_group", Verdict: penumbra.Unexpected, Opened: before(26 * time.Hour), Changed: before(26 * time.Hour), Status: penumbra.Acknowledged, AcknowledgedBy: "bo", AcknowledgedAt: before(20 * time.Hour),
 			Findings: []penumbra.Finding{{Path: "description", Verdict: penumbra.Unexpected, Actual: penumbra.String(hostile)}}},
-		{ID: "d-db", Resource: mainDB, Type: "aws_db_instance", Verdict: penumbra.Drifted, Critical: true, Cause: cause, Opened: before(37 * time.Minute), Changed: before(37 * time.Minute), Foreseen: before(30 * time.Hour), Findings: []penumbra.Finding{class, iops}},
+		{ID: "d-db", Resource: mainDB, Type: "aws_db_instance", Verdict: penumbra.Drifted, Critical: true, Cause: cause, Opened: before(37 * time.Minute), Changed: before(37 * time.Minute), Foreseen: before(30 * time.Hour), Findings: []penumbra.Finding{class, iops},
+			Impact: []penumbra.Impact{
+				{Anomaly: "a-gone", Metric: "cpu", Time: before(36 * time.Minute), Before: .4, After: .1, Coincidence: .3},
+				{Anomaly: "a-lat", Metric: "latency_seconds", Time: before(36 * time.Minute), Before: .012, After: 1.16, Worse: true, Coincidence: .002},
+			}},
 	}
 	s.explained = []penumbra.Explanation{
 		{Resource: mainDB, Path: "instance_class", Verdict: penumbra.Drifted, Sentence: "drifted: alice@example.com touched it with ModifyDBInstance 38 minutes ago; none of its 6 peers went there."},
 		{Resource: mainDB, Path: "tags.note", Sentence: "90 % to change within 7 days, because \"><script>alert(3)</script> changed it."},
 	}
+	s.addMetrics()
 	s.addResources()
 	s.addShadow(class, iops)
 	s.addProposals()
@@ -165,7 +329,82 @@ func newShop(t testing.TB) *shop {
 		{ID: "r-1", Proposal: "p-old", Drift: "d-db", Stack: "shop", State: penumbra.Done, Started: before(3 * day), Ended: before(3*day - time.Minute), Outcome: "instance_class is db.t3.small again", Log: "Apply complete! <b>1</b> changed"},
 		{ID: "r-0", Proposal: "p-x", Drift: "d-other", Stack: "shop", State: penumbra.Halted, Started: before(4 * day)},
 	}
+	s.report = penumbra.PolicyReport{InWindow: true}
+	s.addTrust()
 	return s
+}
+
+// about is how the shop is set up.
+var about = About{
+	File:     "/etc/penumbra.yaml",
+	Settings: []SettingGroup{{Name: "Stacks", Settings: []NamedSetting{{"shop.dir", "infra/shop " + hostile}}}},
+	Policies: func() []PolicyText {
+		return []PolicyText{{"two-people", "policy/people.cedar", "permit (principal, action, resource); // " + hostile}}
+	},
+	Knowledge: func() []KnowledgeEntry {
+		return []KnowledgeEntry{
+			{ID: "aws.rds.instance-class", Title: "Another class takes the database down", Types: []string{"aws_db_instance"}, Paths: []string{"instance_class"},
+				Fact: penumbra.Fact{Effect: penumbra.RestartEffect, Sources: []penumbra.Source{{Title: "Settings for DB instances", URL: "https://docs.example/rds"}, {Title: "not a page", URL: "javascript:alert(1)"}}, Checked: "2026-02-01"}},
+			{ID: "own.s3", Title: "Public buckets " + hostile, Types: []string{"aws_s3_bucket"}, Paths: []string{"acl"}, Own: true, Fact: penumbra.Fact{Hazard: "everybody can read it", Checked: "2026-02-01"}},
+		}
+	},
+}
+
+// addTrust has a version of the model that was scored, one that was refused, and
+// records that nobody knows the resource of.
+func (s *shop) addTrust() {
+	score := &penumbra.VersionScore{
+		From: before(90 * day), To: before(30 * day), Horizon: "30d", Questions: 5120, Left: 88, LogLoss: .0611, PR: .41, Over: 1, OverFamily: "pooled", OverLogLoss: .0688, OverPR: .36, Better: true, Lift: 38,
+		Reliability: []penumbra.ReliabilityBin{{Said: .0006, Happened: .0004, Questions: 4100}, {Said: .012, Happened: .015, Questions: 820}, {Said: .2, Happened: .17, Questions: 160}, {Said: .7, Happened: .75, Questions: 40}},
+		Coverage:    []penumbra.SetCoverage{{Confidence: .9, Sets: 5000, Covered: .987, Changed: 88, ChangedCovered: .81}, {Confidence: .95, Sets: 5000, Covered: .991, Changed: 88, ChangedCovered: .9}},
+		Baselines:   []penumbra.BaselineScore{{Name: "nothing changes", PR: .02, Lift: 1}, {Name: "each setting's own rate", LogLoss: .081, PR: .22, Lift: 19}},
+	}
+	s.model = penumbra.ModelStatus{Configured: "auto", Family: "mixture", Version: 2, Why: "On this history mixture is the model to use.", Resources: 184, Saved: before(time.Minute),
+		Pool: &penumbra.ModelPool{Experts: []string{"counts", "network"}, Estate: []float64{.4, .6}, Types: []penumbra.TypeWeights{{Type: "aws_db_instance", Weights: []float64{.2, .8}}}, Parameters: 83648, Examples: 9120}}
+	s.versions = []penumbra.ModelVersion{
+		{Number: 3, Created: before(day), Family: "rnn", Origin: penumbra.TrainedVersion, State: penumbra.RefusedVersion, Sources: []string{"the store"}, Score: &penumbra.VersionScore{LogLoss: .07, OverLogLoss: .061}, Why: "It is no better " + hostile},
+		{Number: 2, Created: before(30 * day), Family: "mixture", Origin: penumbra.TrainedVersion, State: penumbra.ActiveVersion, Sources: []string{"the store"}, Score: score, Why: "It is better.", By: "carol", Forced: "because"},
+	}
+	s.accounts = []penumbra.Account{
+		{ID: "user:carol", Name: "carol", Password: "$argon2id$planted", Grants: []penumbra.Grant{{Role: penumbra.Admin, Values: true}}, Created: before(30 * day), SignedIn: before(time.Hour)},
+		{ID: "oidc:1", Name: "dan " + hostile, Groups: []string{"ops"}, Grants: []penumbra.Grant{{Role: penumbra.Viewer, Stacks: []string{"shop"}}}, Disabled: before(day)},
+	}
+	s.tokens = []penumbra.Token{{ID: "t-1", Name: "ci", Kind: penumbra.ServicePrincipal, Grants: []penumbra.Grant{{Role: penumbra.Operator}}, Made: before(day), By: "carol", Expires: fixedNow.Add(29 * day)}, {ID: "t-0", Name: "old", Revoked: before(day)}}
+	s.unmapped = penumbra.Unmapped{Records: 1210, Kinds: []penumbra.UnmappedKind{{Input: "db-log", Format: "postgresql", Action: "ALTER ROLE", Target: "app", Reason: "no resource has that name", Count: 1200, Last: before(time.Hour), Example: hostile}}}
+}
+
+// addMetrics has the latency of the database rise after its class was changed,
+// and a day of three other metrics.
+func (s *shop) addMetrics() {
+	onset := before(36 * time.Minute)
+	s.anomalies = []penumbra.Anomaly{
+		{ID: "a-quiet", Resource: "network/aws_security_group.edge", Metric: "flows", Kind: penumbra.Silence, Onset: before(50 * time.Minute), Time: before(45 * time.Minute)},
+		{ID: "a-lat", Resource: mainDB, Metric: "latency_seconds", Kind: penumbra.LevelShift, Onset: onset, Time: onset.Add(time.Minute),
+			Value: 1.16, Expected: .012, Band: penumbra.Interval{Low: .008, High: .021}, PValue: .0004, Worse: true, Drift: "d-db",
+			Suspects: []penumbra.Suspect{
+				{Resource: mainDB, Path: "instance_class", Before: penumbra.String("db.t3.small"), After: penumbra.String(hostile), Time: before(38 * time.Minute), Actor: "alice@example.com", ActorKind: penumbra.User, Action: "ModifyDBInstance", Source: "cloudtrail", Probability: .86, Reason: "changed 2 min before, on the same resource"},
+				{Resource: mainDB, Path: "master_password", Before: hidden(), After: hidden(), Time: before(60 * time.Minute), Probability: .03},
+				{Resource: "shop/aws_db_proxy.main", Time: before(40 * time.Minute), Action: "restart", Probability: .02},
+			}},
+		{ID: "a-cpu", Resource: mainDB, Metric: "cpu", Kind: penumbra.Spike, Onset: before(9 * time.Hour), Time: before(9*time.Hour - time.Minute), Ended: before(8 * time.Hour), Value: .2, Expected: .4, Band: penumbra.Interval{Low: .3, High: .5}, PValue: .002},
+	}
+	for m := range 24 * 60 {
+		at := before(24*time.Hour - time.Duration(m)*time.Minute)
+		wave := 1 + .2*math.Sin(float64(m)/97) + .1*math.Sin(float64(m)*1.7)
+		latency, cpu := .012*wave, .4*wave
+		if at.After(onset) {
+			latency = 1.1 * wave
+		}
+		if at.After(before(9*time.Hour)) && at.Before(before(8*time.Hour)) {
+			cpu = .2 * wave
+		}
+		for metric, v := range map[string]float64{"latency_seconds": latency, "cpu": cpu, "connections": 40} {
+			if metric == "cpu" && m > 300 && m < 400 {
+				continue // a gap
+			}
+			s.rollups = append(s.rollups, penumbra.Rollup{Resource: mainDB, Metric: metric, Start: at, Span: time.Minute, Count: 4, Sum: 4 * v, Min: v * .9, Max: v * 1.15, Last: v})
+		}
+	}
 }
 
 func (s *shop) addResources() {
@@ -197,9 +436,19 @@ func (s *shop) addResources() {
 	s.status = penumbra.Status{
 		Version: "0.1.0", Time: fixedNow, Resources: len(s.resources), Settings: 2614, Verdicts: counts, Observations: 1482093, Quarantined: 3,
 		Stacks: []penumbra.StackStatus{
-			{Name: "shop", Source: "tofu", Resources: 93, Worst: penumbra.Drifted, LastRead: before(2 * time.Minute), NextRead: fixedNow.Add(3 * time.Minute), Took: 4210 * time.Millisecond},
+			{Name: "shop", Source: "tofu", Resources: 93, Worst: penumbra.Drifted, LastRead: before(2 * time.Minute), NextRead: fixedNow.Add(3 * time.Minute), Took: 4210 * time.Millisecond,
+				Sources: []penumbra.SourceStatus{
+					{Name: "tofu", Every: 5 * time.Minute, LastRead: before(2 * time.Minute), NextRead: fixedNow.Add(3 * time.Minute), Took: 4210 * time.Millisecond, Targeted: true,
+						Cadence: []penumbra.CadenceStatus{{Match: "aws_db_instance.*", Every: time.Minute, Resources: 2, NextRead: fixedNow.Add(40 * time.Second)}, {Every: 5 * time.Minute, Resources: 91}}},
+					{Name: "postgres", Every: time.Minute, LastRead: before(4 * time.Minute), NextRead: fixedNow.Add(20 * time.Second), Took: 80 * time.Millisecond, Error: "too many connections", Failures: 3},
+				}},
 			{Name: "network", Source: "tofu", Resources: 91, Worst: penumbra.Unexpected, LastRead: before(61 * time.Minute), NextRead: fixedNow.Add(40 * time.Second), Error: "tofu plan: the state is locked by ci-1", Took: time.Second},
 			{Name: "new", Source: "tofu", Reading: true},
+		},
+		Anomalies: 2,
+		Inputs: []penumbra.InputStatus{
+			{Name: "db-log", Kind: "postgresql", Last: before(2 * time.Second), Lag: 400 * time.Millisecond, Records: 18450, Mapped: 17200, Unmapped: 1210},
+			{Name: "prometheus", Kind: "prometheus", Last: before(9 * time.Minute), Points: 96000, Series: 64, Error: "connection refused <b>", Failures: 12},
 		},
 	}
 }
@@ -260,6 +509,8 @@ func (s *shop) addProposals() {
 		{ID: "p-revert", Drift: "d-db", Kind: penumbra.Revert, Title: "Bring the database back to the code", State: penumbra.Proposed, Rank: 2, Hash: "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab",
 			Explanation: "The code declares db.t3.small.", Impact: "Replaces 1 resource, updates 1.", WayBack: "A replaced database cannot be brought back; restore its last snapshot.",
 			Scores: penumbra.Scores{Likelihood: .61, Risk: .83, Complexity: .3}, Script: "tofu apply revert.tfplan\n",
+			Facts: []penumbra.Fact{{Entry: "aws.rds.instance-class", Path: "instance_class", Title: "Another class takes the database down", Effect: penumbra.RestartEffect,
+				Sources: []penumbra.Source{{Title: "Settings for DB instances", URL: "https://docs.example/rds"}, {Title: "not a page", URL: "javascript:alert(1)"}}}},
 			Plan: &penumbra.Plan{Hash: "bb", Stack: "shop", Changes: []penumbra.PlannedChange{change("shop/aws_db_parameter_group.main", penumbra.Update), change(mainDB, penumbra.Replace, "iops"), change("shop/aws_db_proxy.main", penumbra.Destroy)}, Text: "Plan: 1 to add, 1 to change, 2 to destroy."}},
 		{ID: "p-done", Drift: "d-db", Kind: penumbra.IgnoreRule, Title: "Ignore it", State: penumbra.Rejected, Rank: 3, Scores: penumbra.Scores{Likelihood: .3, Risk: .01, Complexity: .01}, Rule: &penumbra.Rule{Pattern: "shop/aws_db_instance.main.iops", Expires: fixedNow.Add(7 * day)}},
 	}

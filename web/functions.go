@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"math"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -15,13 +16,15 @@ import (
 // functions are what the templates call.
 func functions(now func() time.Time) template.FuncMap {
 	return template.FuncMap{
-		"ago":      func(t time.Time) string { return relative(now(), t) },
-		"stamp":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-		"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"percent":  percent,
-		"slug":     func(v fmt.Stringer) string { return strings.ReplaceAll(v.String(), " ", "-") },
-		"value":    shownValue,
-		"resource": func(a penumbra.Address) string { return "/resource?address=" + url.QueryEscape(string(a)) },
+		"asset":      asset,
+		"navigation": func() []navGroup { return navigation },
+		"ago":        func(t time.Time) string { return relative(now(), t) },
+		"stamp":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"machine":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"percent":    percent,
+		"slug":       func(v fmt.Stringer) string { return strings.ReplaceAll(v.String(), " ", "-") },
+		"value":      shownValue,
+		"resource":   func(a penumbra.Address) string { return "/resource?address=" + url.QueryEscape(string(a)) },
 		"setting": func(a penumbra.Address, path string) string {
 			return "/resource?address=" + url.QueryEscape(string(a)) + "&path=" + url.QueryEscape(path) + "#history"
 		},
@@ -38,11 +41,33 @@ func functions(now func() time.Time) template.FuncMap {
 		"verdicts": func() []penumbra.Verdict {
 			return []penumbra.Verdict{penumbra.Drifted, penumbra.Unexpected, penumbra.Impending, penumbra.NotChecked, penumbra.Pending, penumbra.Tolerated, penumbra.InSync}
 		},
+		"change":     func(a penumbra.Anomaly) string { return a.Change() },
+		"impact":     func(x penumbra.Impact) string { return x.Change() },
+		"suspect":    func(s penumbra.Suspect) string { return suspectWords(&s) },
+		"gravest":    penumbra.GravestFirst,
+		"chance":     penumbra.Chance,
+		"hazardous":  func(d penumbra.Drift) bool { return d.Hazardous() },
+		"snoozed":    func(d penumbra.Drift) bool { return d.Snoozed(now()) },
+		"quantity":   penumbra.Quantity,
+		"hundred":    func(p float64) float64 { return 100 * min(1, max(0, p)) },
+		"clock":      func(t time.Time) string { return t.UTC().Format(clockLayout) },
 		"notChecked": func() penumbra.Verdict { return penumbra.NotChecked },
-		"ended":      func(r penumbra.Run) bool { return r.State.Ended() },
-		"undoes":     func(r penumbra.Run) bool { return r.State == penumbra.Done || r.State == penumbra.Halted },
+		"foretold": func(c penumbra.Cause) bool {
+			return c.Time.IsZero() && c.After.IsZero() && strings.HasPrefix(c.Key, "forecast ")
+		},
+		"flip":     func(y float64) float64 { return 200 - y },
+		"fixed":    fixed,
+		"decimals": func(x float64) string { return strconv.FormatFloat(x, 'f', 4, 64) },
+		"times":    func(x float64) string { return strconv.FormatFloat(x, 'f', 1, 64) + "×" },
+		"first":    first,
+		"rest":     func(n int, list any) int { return max(0, reflect.ValueOf(list).Len()-n) },
+		"ended":    func(r penumbra.Run) bool { return r.State.Ended() },
+		"undoes":   func(r penumbra.Run) bool { return r.State == penumbra.Done || r.State == penumbra.Halted },
 	}
 }
+
+// clockLayout is a time of a day, UTC, for axes.
+const clockLayout = "2 Jan 15:04"
 
 // relative says how far t is from now in the largest unit that fits.
 func relative(now, t time.Time) string {
@@ -107,12 +132,22 @@ func expected(e penumbra.Expectation, sensitive bool) []string {
 	return out
 }
 
+// fixed writes a share as percent with so many digits behind the point; a number
+// that is no share stays one if digits is 0.
+func fixed(digits int, x float64) string {
+	if digits == 0 {
+		return grouped(strconv.FormatFloat(x, 'f', 0, 64))
+	}
+	return strconv.FormatFloat(100*x, 'f', digits, 64)
+}
+
 func number(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
 
 // bar is the chance of leaving within one horizon, drawn 24 units high.
 type bar struct {
 	Name, Percent  string
 	X, Top, Height float64
+	Width          float64 // in percent, for who draws it lying down
 }
 
 func bars(f penumbra.Forecast) []bar {
@@ -123,9 +158,15 @@ func bars(f penumbra.Forecast) []bar {
 		if p > 0 {
 			height = max(height, 1)
 		}
-		out[i] = bar{penumbra.HorizonNames[i], percent(p), float64(12 * i), 24 - height, height}
+		out[i] = bar{penumbra.HorizonNames[i], percent(p), float64(12 * i), 24 - height, height, 100 * min(1, max(0, p))}
 	}
 	return out
+}
+
+// first returns the first n of a list.
+func first(n int, list any) any {
+	v := reflect.ValueOf(list)
+	return v.Slice(0, min(n, v.Len())).Interface()
 }
 
 // score is one of a proposal's three.
@@ -175,11 +216,16 @@ func diffLines(diff string) []diffLine {
 	return out
 }
 
-func count(n int, one, many string) string {
-	if n == 1 {
+// root spreads out small shares.
+func root(p float64) float64 { return math.Sqrt(min(1, max(0, p))) }
+
+// count takes any whole number.
+func count(n any, one, many string) string {
+	digits := fmt.Sprint(n)
+	if digits == "1" {
 		return "1 " + one
 	}
-	return grouped(strconv.Itoa(n)) + " " + many
+	return grouped(digits) + " " + many
 }
 
 // grouped writes a whole number with a thin space between thousands.

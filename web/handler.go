@@ -7,7 +7,6 @@ import (
 	"embed"
 	"errors"
 	"html/template"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,9 +18,6 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-//go:embed assets
-var assetFiles embed.FS
-
 // policy lets a page load and send to this origin only; without 'unsafe-inline'
 // no markup that slipped through could run.
 const policy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -29,34 +25,80 @@ const policy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-act
 // site holds what the pages need.
 type site struct {
 	service   Service
+	about     About
+	door      Door
+	founder   Founder
+	providers []Provider
 	sessions  *sessions
+	streams   *streams
 	now       func() time.Time
 	templates *template.Template
 }
 
-// Handler returns the pages of a service. A browser signs in once with the
-// token, as "?token=" or in the form; with an empty token nobody can.
-func Handler(s Service, token string, now func() time.Time) http.Handler {
-	w := &site{service: s, sessions: newSessions(token, now), now: now}
+// Entrance is how people come in.
+type Entrance struct {
+	Door     Door
+	Founder  Founder
+	Sessions SessionStore
+	// Providers are where people may sign in elsewhere, in the order of the page.
+	Providers []Provider
+}
+
+// Handler returns the pages of a service. A browser signs in once: by name and
+// password, or with a token, as "?token=" or in the form.
+func Handler(s Service, in Entrance, about About, now func() time.Time) *Pages {
+	w := &site{service: s, door: in.Door, founder: in.Founder, providers: in.Providers, about: about, streams: newStreams(), sessions: newSessions(in.Sessions, in.Door), now: now}
 	w.templates = template.Must(template.New("").Funcs(functions(now)).ParseFS(templateFiles, "templates/*.html"))
 
-	mux := http.NewServeMux()
+	mux := newRoutes()
 	mux.HandleFunc("GET /{$}", w.signedIn(w.overview))
-	mux.HandleFunc("GET /resource", w.signedIn(w.resource))
+	mux.HandleFunc("GET /drifts", w.signedIn(w.drifts))
 	mux.HandleFunc("GET /drift", w.signedIn(w.drift))
 	mux.HandleFunc("GET /proposal", w.signedIn(w.proposal))
+	mux.HandleFunc("GET /resources", w.signedIn(w.resources))
+	mux.HandleFunc("GET /resource", w.signedIn(w.resource))
+	mux.HandleFunc("GET /anomalies", w.signedIn(w.anomalyList))
+	mux.HandleFunc("GET /anomaly", w.signedIn(w.anomaly))
+	mux.HandleFunc("GET /runs", w.signedIn(w.runs))
 	mux.HandleFunc("GET /run", w.signedIn(w.run))
+	mux.HandleFunc("GET /model", w.signedIn(w.model))
+	mux.HandleFunc("GET /sources", w.signedIn(w.sources))
+	mux.HandleFunc("GET /freezes", w.signedIn(w.freezes))
+	mux.HandleFunc("GET /knowledge", w.signedIn(w.knowledge))
+	mux.HandleFunc("GET /settings", w.signedIn(w.settings))
+	mux.HandleFunc("GET /audit", w.signedIn(w.audit))
+	mux.HandleFunc("POST /audit", w.form(w.verifyAudit))
 	mux.HandleFunc("POST /approve", w.form(w.approve))
 	mux.HandleFunc("POST /reject", w.form(w.reject))
 	mux.HandleFunc("POST /acknowledge", w.form(w.acknowledge))
 	mux.HandleFunc("POST /rollback", w.form(w.rollback))
+	mux.HandleFunc("POST /customize", w.form(w.customize))
+	mux.HandleFunc("POST /adopt", w.form(w.adoptPart))
+	mux.HandleFunc("POST /snooze", w.form(w.postpone(s.Snooze)))
+	mux.HandleFunc("POST /accept", w.form(w.postpone(s.Accept)))
+	mux.HandleFunc("GET /people", w.signedIn(w.people))
+	mux.HandleFunc("POST /people", w.form(w.addPerson))
+	mux.HandleFunc("POST /people/change", w.form(w.changePerson))
+	mux.HandleFunc("POST /tokens", w.form(w.addToken))
+	mux.HandleFunc("POST /tokens/revoke", w.form(w.revokeToken))
+	mux.HandleFunc("POST /freeze", w.form(w.freeze))
+	mux.HandleFunc("POST /unfreeze", w.form(w.unfreeze))
+	mux.HandleFunc("GET /account", w.signedIn(w.account))
+	mux.HandleFunc("POST /account/password", w.form(w.changePassword))
 	mux.HandleFunc("POST /signout", w.form(w.signOut))
+	mux.HandleFunc("GET /signin", func(rw http.ResponseWriter, r *http.Request) { w.ask(rw, r, nil) })
 	mux.HandleFunc("POST /signin", w.signIn)
+	mux.HandleFunc("POST /oidc/{provider}", w.leave)
+	mux.HandleFunc("GET /oidc/{provider}/callback", w.comeBack)
+	mux.HandleFunc("GET /setup", w.setUp)
+	mux.HandleFunc("POST /setup", w.found)
+	mux.HandleFunc("GET /news", w.signedIn(w.news))
+	mux.HandleFunc("POST /theme", w.form(w.theme))
 	mux.Handle("GET /assets/", assets())
 	mux.HandleFunc("/", w.signedIn(func(rw http.ResponseWriter, r *http.Request, sess session) error {
 		return &penumbra.Error{Kind: penumbra.NotFound, What: "there is no page " + r.URL.Path, Remedy: "go to the overview"}
 	}))
-	return headers(http.NewCrossOriginProtection().Handler(mux))
+	return &Pages{headers(http.NewCrossOriginProtection().Handler(mux)), mux}
 }
 
 func headers(next http.Handler) http.Handler {
@@ -66,24 +108,11 @@ func headers(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 		h.Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
-	})
-}
-
-// assets serves the embedded files, without listing them.
-func assets() http.Handler {
-	sub, err := fs.Sub(assetFiles, "assets")
-	if err != nil {
-		panic(err) // the folder is fixed at compile time
-	}
-	files := http.StripPrefix("/assets/", http.FileServerFS(sub))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/") {
-			http.NotFound(w, r)
-			return
-		}
-		files.ServeHTTP(w, r)
 	})
 }
 
@@ -95,18 +124,17 @@ type page func(w http.ResponseWriter, r *http.Request, sess session) error
 func (s *site) signedIn(p page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if query := r.URL.Query(); query.Has("token") && r.Method == http.MethodGet {
-			if !s.sessions.admits(query.Get("token")) {
-				s.askToken(w, "That token is not this daemon's.")
-				return
-			}
-			s.sessions.start(w)
-			query.Del("token")
-			http.Redirect(w, r, localURL(r.URL.Path, query), http.StatusSeeOther)
+			s.admit(w, r)
 			return
 		}
-		sess, ok := s.sessions.find(r)
-		if !ok {
-			s.askToken(w, "")
+		sess, ok, err := s.sessions.find(w, r)
+		if err != nil || !ok {
+			s.ask(w, r, err)
+			return
+		}
+		r = r.WithContext(penumbra.WithPrincipal(r.Context(), sess.principal))
+		if err := s.reach(r); err != nil {
+			s.fail(w, r, sess, err)
 			return
 		}
 		if err := p(w, r, sess); err != nil {
@@ -122,10 +150,22 @@ func localURL(path string, query url.Values) string {
 	return u.String()
 }
 
+// onSite is an address that a form names, on this site.
+func onSite(back string) string {
+	u, err := url.Parse(back)
+	if err != nil {
+		return "/"
+	}
+	return localURL(u.Path, u.Query())
+}
+
+// mostForm bounds a form in bytes: one may carry files of code.
+const mostForm = 4 << 20
+
 // form lets a change through if the form is one of this session's.
 func (s *site) form(p page) http.HandlerFunc {
 	return s.signedIn(func(w http.ResponseWriter, r *http.Request, sess session) error {
-		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+		r.Body = http.MaxBytesReader(w, r.Body, mostForm)
 		if err := r.ParseForm(); err != nil {
 			return &penumbra.Error{Kind: penumbra.Invalid, What: "read the form", Err: err}
 		}
@@ -134,40 +174,6 @@ func (s *site) form(p page) http.HandlerFunc {
 		}
 		return p(w, r, sess)
 	})
-}
-
-func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-	if err := r.ParseForm(); err != nil || !s.sessions.admits(r.PostForm.Get("token")) {
-		s.askToken(w, "That token is not this daemon's.")
-		return
-	}
-	s.sessions.start(w)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
-}
-
-func (s *site) signOut(w http.ResponseWriter, r *http.Request, _ session) error {
-	s.sessions.end(w, r)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
-	return nil
-}
-
-func (s *site) askToken(w http.ResponseWriter, problem string) {
-	s.show(w, http.StatusUnauthorized, "signin.html", map[string]any{"Title": "Sign in", "Problem": problem})
-}
-
-// frame is what every page has around its own data.
-type frame struct {
-	Title   string
-	Form    string
-	By      string
-	Refresh int // seconds until the page loads itself again, 0 for never
-	Now     time.Time
-	Data    any
-}
-
-func (s *site) frame(title string, sess session, data any) frame {
-	return frame{Title: title, Form: sess.form, By: sess.by, Now: s.now(), Data: data}
 }
 
 // show renders into memory first, so that an error never leaves half a page.
@@ -219,5 +225,5 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, sess session, err er
 	case penumbra.Unavailable, penumbra.Locked:
 		status = http.StatusServiceUnavailable
 	}
-	s.show(w, status, "failure.html", s.frame("Not done", sess, failureOf(err)))
+	s.show(w, status, "failure.html", s.frame(r, "Not done", sess, failureOf(err)))
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/net/html"
-	"pgregory.net/rapid"
 
 	"github.com/penumbra-iac/penumbra"
 )
@@ -28,7 +28,7 @@ type visitor struct {
 // signIn returns a visitor with a session.
 func signIn(t testing.TB, s Service) *visitor {
 	t.Helper()
-	v := &visitor{t: t, handler: Handler(s, testToken, clock)}
+	v := &visitor{t: t, handler: Handler(s, entrance(testToken), about, clock)}
 	w := v.send("GET", "/?token="+testToken, nil)
 	if w.Code != http.StatusSeeOther || len(w.Result().Cookies()) != 1 {
 		t.Fatalf("signing in answers %d with %v", w.Code, w.Header())
@@ -135,8 +135,10 @@ func text(n *html.Node) string {
 }
 
 var pages = []string{
-	"/", "/?q=lambda&page=2", "/?verdict=not+checked", "/resource?address=" + string(mainDB), "/resource?path=tags.note&address=" + string(mainDB),
+	"/", "/resources?q=lambda&page=2", "/resources?verdict=not+checked&order=seen", "/drifts", "/drifts?state=quiet", "/drifts?state=resolved&q=db", "/anomalies", "/runs", "/model",
+	"/sources", "/freezes", "/knowledge", "/knowledge?q=database+takes", "/settings", "/people", "/account", "/resource?address=" + string(mainDB), "/resource?path=tags.note&address=" + string(mainDB),
 	"/resource?path=master_password&address=" + string(mainDB), "/drift?id=d-db", "/drift?id=d-sg", "/drift?id=d-asg", "/proposal?id=p-revert", "/run?id=r-2", "/run?id=r-1",
+	"/anomaly?id=a-lat", "/anomaly?id=a-quiet", "/anomaly?id=a-cpu",
 }
 
 // TestEveryPage holds what must be so on each.
@@ -219,18 +221,26 @@ func TestOverview(t *testing.T) {
 	if got := text(one(t, doc, "h1")); got != "2 drifts open" {
 		t.Errorf("heading %q", got)
 	}
+	// What is critical comes first, with its cause, and leads to its page at once.
+	pressing := one(t, doc, "section", "aria-labelledby=pressing")
+	if got := text(pressing); !shows(got, "Critical shop/aws_db_instance.main") || !shows(got, "Who alice@example.com (user)") || !shows(got, "ModifyDBInstance in cloudtrail") || !shows(got, "latency_seconds 97x worse") {
+		t.Errorf("the most pressing drift: %s", got)
+	}
+	if len(all(pressing, "a", "href=/drift?id=d-db")) != 2 {
+		t.Error("it does not lead to the drift")
+	}
 	lists := all(doc, "ul", "class=drifts")
-	if len(lists) != 3 {
+	if len(lists) != 3 { // the other cause, what is impending, and the last one is of metrics
 		t.Fatalf("%d lists of drifts", len(lists))
 	}
-	if got := text(lists[0]); !strings.HasPrefix(got, "drifted Critical shop/aws_db_instance.main") || !strings.Contains(got, "unexpected") || !strings.Contains(got, hostile) {
-		t.Errorf("open drifts: %s", got)
+	if got := text(lists[0]); !strings.Contains(got, "unexpected") || !strings.Contains(got, hostile) {
+		t.Errorf("the other drift: %s", got)
 	}
 	if got := text(lists[1]); !strings.Contains(got, "impending") || !strings.Contains(got, "63 % within 1d") {
 		t.Errorf("impending: %s", got)
 	}
-	if fold := lists[2].Parent; fold.Data != "details" || attr(fold, "open") != "" || !strings.Contains(text(fold), "tolerated") {
-		t.Errorf("tolerated ones are not folded: %s", text(fold))
+	if quiet := one(t, doc, "a", "href=/drifts?state=quiet"); text(quiet) != "1 quiet finding" {
+		t.Errorf("what is tolerated: %s", text(quiet))
 	}
 	counts := text(one(t, doc, "ul", "class=counts"))
 	if !shows(counts, "3 not checked") || !shows(counts, "1 drifted") {
@@ -280,7 +290,7 @@ func TestResourcesAreFilteredAndPaged(t *testing.T) {
 	s := newShop(t)
 	v := signIn(t, s)
 	seen := map[string]bool{}
-	for target := "/?stack=shop&q=aws_"; target != ""; {
+	for target := "/resources?stack=shop&q=aws_"; target != ""; {
 		doc := v.page(target)
 		for _, a := range all(doc, "a", "class=address") {
 			if seen[attr(a, "href")] {
@@ -293,36 +303,14 @@ func TestResourcesAreFilteredAndPaged(t *testing.T) {
 			target, _, _ = strings.Cut(attr(next[0], "href"), "#")
 		}
 	}
-	if want, _ := s.Resources(t.Context(), "shop"); len(seen) != len(want) {
-		t.Errorf("paging shows %d of %d", len(seen), len(want))
+	if want, _ := s.FindResources(t.Context(), penumbra.ResourceQuery{Stack: "shop", Page: penumbra.Page{Limit: 1000}}); len(seen) != want.Found {
+		t.Errorf("paging shows %d of %d", len(seen), want.Found)
 	}
-	for query, want := range map[string]string{"q=LAMBDA": "36 of 184 resources", "verdict=not+checked": "3 of 184 resources", "q=none": "0 of 184 resources", "page=99": "page 4 of 4", "page=-1": "page 1 of 4", "page=x": "page 1 of 4"} {
-		if got := text(v.page("/?" + query)); !strings.Contains(got, want) {
+	for query, want := range map[string]string{"q=LAMBDA": "36 of 184 resources", "verdict=not+checked": "3 of 184 resources", "q=none": "0 of 184 resources", "page=99": "page 4 of 4", "page=99999999999999999999": "page 4 of 4", "page=-1": "page 1 of 4", "page=x": "page 1 of 4"} {
+		if got := text(v.page("/resources?" + query)); !strings.Contains(got, want) {
 			t.Errorf("%s does not show %q", query, want)
 		}
 	}
-}
-
-func TestListResourcesCoversAll(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(0, 300).Draw(t, "n")
-		rows := make([]penumbra.ResourceStatus, n)
-		for i := range rows {
-			rows[i].Address = penumbra.NewAddress("s", fmt.Sprint(i))
-		}
-		var got []penumbra.ResourceStatus
-		for page := 1; ; page++ {
-			l := listResources(rows, url.Values{"page": {fmt.Sprint(page)}})
-			got = append(got, l.Rows...)
-			if l.Next == "" {
-				break
-			}
-		}
-		if len(got) != n {
-			t.Fatalf("%d rows of %d", len(got), n)
-		}
-	})
 }
 
 func TestResourcePage(t *testing.T) {
@@ -347,8 +335,20 @@ func TestResourcePage(t *testing.T) {
 	if err := json.Unmarshal([]byte(one(t, doc, "script", "id=plot-data").FirstChild.Data), &p); err != nil {
 		t.Fatal(err)
 	}
-	if p.Numeric || len(p.Lanes) != 3 || p.Lanes[0] != `"db.t3.small"` || len(p.Marks) != 4 || p.Marks[3].Actor != "alice@example.com" || len(p.Expected) != 1 {
+	if p.Numeric || len(p.Lanes) != 3 || p.Lanes[0] != `"db.t3.small"` || len(p.Marks) != 4 || p.Marks[3].Actor != "alice@example.com" {
 		t.Errorf("plot %+v", p)
+	}
+	// A day is drawn, since its drift is news: what was held before and is ahead of it
+	// stands where it holds.
+	if p.Now-p.From != 86400 || p.Until-p.Now != 21600 || len(p.Held) != 5 || p.Held[0].From != p.From || p.Held[1].Probability != .28 || !p.Held[4].Ahead || p.Held[4].To != p.Until {
+		t.Errorf("held %+v", p.Held)
+	}
+	odds := text(one(t, doc, "section", "aria-labelledby=odds"))
+	if !shows(odds, `"db.t3.small" 97 %`) || !shows(odds, `"db.t3.large" actual 0 %`) {
+		t.Errorf("odds: %s", odds)
+	}
+	if got := text(one(t, doc, "section", "aria-labelledby=forecast")); !shows(got, "within 1d 11 %") {
+		t.Errorf("forecast: %s", got)
 	}
 }
 
@@ -374,8 +374,13 @@ func TestDriftPage(t *testing.T) {
 	if got := text(one(t, doc, "dl", "class=facts")); !shows(got, "Who alice@example.com (user)") || !shows(got, "ModifyDBInstance in cloudtrail") || !strings.Contains(got, "38 min ago") {
 		t.Errorf("facts: %s", got)
 	}
-	if got := text(all(doc, "span", "class=reason")[0]); got != s.explained[0].Sentence {
+	if got := text(all(one(t, doc, "section", "aria-labelledby=findings"), "span", "class=reason")[0]); got != s.explained[0].Sentence {
 		t.Errorf("the first finding is explained by %q", got)
+	}
+	// Those that can be chosen stand side by side.
+	ways := one(t, doc, "table", "class=ways")
+	if rows, heads := all(ways, "tr"), all(ways, "th", "scope=col"); len(rows) != 8 || len(heads) != 3 || !shows(text(rows[2]), "Destroys or replaces nothing") || !shows(text(rows[1]), "success 86 % risk 4 % effort 22 %") {
+		t.Errorf("side by side: %s", text(ways))
 	}
 	proposals := all(doc, "details", "class=proposal")
 	if len(proposals) != 3 || attr(proposals[0], "data-proposal") != "p-adopt" {
@@ -421,12 +426,60 @@ func TestDriftPage(t *testing.T) {
 func TestRunPage(t *testing.T) {
 	t.Parallel()
 	v := signIn(t, newShop(t))
-	if got := all(v.page("/run?id=r-2"), "meta", "http-equiv=refresh"); len(got) != 1 || attr(got[0], "content") != "2" {
+	if got := v.send("GET", "/run?id=r-2", nil).Body.String(); !strings.Contains(got, `<noscript><meta http-equiv="refresh" content="2"></noscript>`) || !strings.Contains(got, `hx-trigger="news, every 1s"`) {
 		t.Errorf("a run that goes on: %v", got)
 	}
 	doc := v.page("/run?id=r-1")
-	if len(all(doc, "meta", "http-equiv=refresh")) != 0 || len(all(doc, "form", "action=/rollback")) != 1 || !strings.Contains(text(doc), "<b>1</b> changed") {
+	if len(all(doc, "noscript")) != 0 || len(all(doc, "form", "action=/rollback")) != 1 || !strings.Contains(text(doc), "<b>1</b> changed") {
 		t.Errorf("a run that ended: %s", text(doc))
+	}
+}
+
+func TestRunThatHurt(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.runs[1].Watch = &penumbra.Watch{Until: before(-time.Minute)}
+	v := signIn(t, s)
+	if got := text(v.page("/run?id=r-1")); !strings.Contains(got, "metrics are watched until") {
+		t.Errorf("a run that is watched: %s", got)
+	}
+	s.runs[1].Watch.WayBack, s.runs[1].Watch.Note = "p-back", hostile
+	s.runs[1].Watch.Harm = []penumbra.Harm{{Resource: mainDB, Impact: penumbra.Impact{Anomaly: "a-1", Metric: "latency", Time: before(time.Minute), Before: 1, After: 3, Worse: true, Coincidence: .04}}}
+	doc := v.page("/run?id=r-1")
+	for _, want := range []string{"Hurt " + string(mainDB), "3.0x worse", "chance of coincidence 4.0 %"} {
+		if got := text(doc); !strings.Contains(got, want) {
+			t.Errorf("it does not say %q: %s", want, got)
+		}
+	}
+	for _, link := range []string{"/resource?address=" + url.QueryEscape(string(mainDB)), "/anomaly?id=a-1", "/proposal?id=p-back"} {
+		if len(all(doc, "a", "href="+link)) == 0 {
+			t.Errorf("there is no link to %s", link)
+		}
+	}
+}
+
+func TestChangeUnderReview(t *testing.T) {
+	t.Parallel()
+	const address = "https://forge.example/team/estate/pull/7"
+	s := newShop(t)
+	s.runs[1].Code = &penumbra.CodeChange{Way: penumbra.PullRequestWay, Branch: "penumbra/d-db-adopt", Base: "main", Remote: "origin", Pushed: true, Number: 7, URL: address, State: penumbra.ReviewOpen, Note: hostile, Seen: before(time.Minute)}
+	for i := range s.drifts {
+		if s.drifts[i].ID == "d-db" {
+			s.drifts[i].Code = s.runs[1].Code
+		}
+	}
+	v := signIn(t, s)
+	for _, page := range []string{"/run?id=r-1", "/drift?id=d-db"} {
+		doc := v.page(page)
+		if got := all(doc, "a", "href="+address); len(got) != 1 || !strings.Contains(text(doc), "penumbra/d-db-adopt") || !strings.Contains(text(doc), "open") {
+			t.Errorf("%s: %d links; %s", page, len(got), text(doc))
+		}
+	}
+	s.runs[1].Code.URL = "javascript:alert(4)"
+	for _, link := range all(v.page("/run?id=r-1"), "a") {
+		if strings.HasPrefix(attr(link, "href"), "javascript:") {
+			t.Errorf("a link that runs code: %s", attr(link, "href"))
+		}
 	}
 }
 
@@ -439,14 +492,14 @@ func TestDecisions(t *testing.T) {
 		to   string
 		code int
 	}{
-		{"/approve", url.Values{"proposal": {"p-adopt"}, "hash": {"h"}, "by": {" carol "}}, []any{"approve", "p-adopt", "h", "carol"}, "/run?id=r-2", 303},
-		{"/approve", url.Values{"proposal": {"p-revert"}, "hash": {"h"}, "by": {"carol"}}, nil, "", 422},
-		{"/approve", url.Values{"proposal": {"p-revert"}, "hash": {"h"}, "by": {"carol"}, "disrupts": {"yes"}}, []any{"approve", "p-revert", "h", "carol"}, "/run?id=r-2", 303},
-		{"/approve", url.Values{"proposal": {"p-adopt"}, "hash": {"h"}}, nil, "", 422},
-		{"/approve", url.Values{"proposal": {"none"}, "hash": {"h"}, "by": {"carol"}}, nil, "", 404},
-		{"/reject", url.Values{"proposal": {"p-adopt"}, "drift": {"d-db"}, "by": {"carol"}, "reason": {"no"}}, []any{"reject", "p-adopt", "carol", "no"}, "/drift?id=d-db", 303},
-		{"/acknowledge", url.Values{"drift": {"d-db"}, "by": {"carol"}}, []any{"acknowledge", "d-db", "carol"}, "/drift?id=d-tag", 303},
-		{"/rollback", url.Values{"run": {"r-1"}, "by": {"carol"}}, []any{"rollback", "r-1", "carol"}, "/proposal?id=p-adopt", 303},
+		{"/approve", url.Values{"proposal": {"p-adopt"}, "hash": {"h"}}, []any{"approve", "p-adopt", "h", "carol"}, "/run?id=r-2", 303},
+		{"/approve", url.Values{"proposal": {"p-revert"}, "hash": {"h"}}, nil, "", 422},
+		{"/approve", url.Values{"proposal": {"p-revert"}, "hash": {"h"}, "disrupts": {"yes"}}, []any{"approve", "p-revert", "h", "carol"}, "/run?id=r-2", 303},
+		{"/approve", url.Values{"proposal": {"p-adopt"}, "hash": {"h"}, "by": {"mallory"}}, []any{"approve", "p-adopt", "h", "carol"}, "/run?id=r-2", 303},
+		{"/approve", url.Values{"proposal": {"none"}, "hash": {"h"}}, nil, "", 404},
+		{"/reject", url.Values{"proposal": {"p-adopt"}, "drift": {"d-db"}, "reason": {"no"}}, []any{"reject", "p-adopt", "carol", "no"}, "/drift?id=d-db", 303},
+		{"/acknowledge", url.Values{"drift": {"d-db"}}, []any{"acknowledge", "d-db", "carol"}, "/drift?id=d-tag", 303},
+		{"/rollback", url.Values{"run": {"r-1"}}, []any{"rollback", "r-1", "carol"}, "/proposal?id=p-adopt", 303},
 	} {
 		s := newShop(t)
 		v := signIn(t, s)
@@ -478,107 +531,76 @@ func TestStaleApproval(t *testing.T) {
 	s := newShop(t)
 	s.err = &penumbra.Error{Kind: penumbra.Stale, What: "the world has moved", Remedy: "look at the drift again", Err: errors.New("token=abcdefgh")}
 	v := signIn(t, s)
-	form := url.Values{"form": {attr(all(v.page("/"), "input", "name=form")[0], "value")}, "proposal": {"p-adopt"}, "hash": {"old"}, "by": {"carol"}}
+	form := url.Values{"form": {attr(all(v.page("/"), "input", "name=form")[0], "value")}, "proposal": {"p-adopt"}, "hash": {"old"}}
 	w := v.send("POST", "/approve", form)
 	if got := text(parse(t, w)); w.Code != http.StatusConflict || !strings.Contains(got, "the world has moved") || !strings.Contains(got, "look at the drift again") || strings.Contains(got, "abcdefgh") {
 		t.Errorf("%d %s", w.Code, got)
 	}
 }
 
-func TestNameIsRemembered(t *testing.T) {
+func TestFactsNameTheirSources(t *testing.T) {
 	t.Parallel()
 	v := signIn(t, newShop(t))
-	form := url.Values{"form": {attr(all(v.page("/"), "input", "name=form")[0], "value")}, "drift": {"d-db"}, "by": {`carol"><script>`}}
-	v.send("POST", "/acknowledge", form)
-	if got := attr(all(v.page("/proposal?id=p-revert"), "input", "name=by")[0], "value"); got != `carol"><script>` {
-		t.Errorf("the next form has %q", got)
+	links := all(v.page("/proposal?id=p-revert"), "a", "class=source")
+	if len(links) != 2 || attr(links[0], "href") != "https://docs.example/rds" || text(links[0]) != "Settings for DB instances" {
+		t.Fatalf("%d sources", len(links))
+	}
+	if href := attr(links[1], "href"); strings.HasPrefix(href, "javascript:") {
+		t.Errorf("a source that is no page leads to %q", href)
+	}
+}
+
+// TestPagesSayWho holds that forms say in whose name they decide, and ask for none.
+func TestPagesSayWho(t *testing.T) {
+	t.Parallel()
+	v := signIn(t, newShop(t))
+	for _, target := range pages {
+		if doc := v.page(target); len(all(doc, "input", "name=by")) != 0 {
+			t.Errorf("%s asks for a name", target)
+		}
+	}
+	if got := text(one(t, v.page("/proposal?id=p-adopt"), "form", "action=/approve")); !strings.Contains(got, "as carol") {
+		t.Errorf("the form says %q", got)
+	}
+}
+
+func TestProgramsDecideNothing(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	w := &site{service: s, now: clock}
+	for _, decide := range []page{w.approve, w.reject, w.acknowledge, w.rollback, w.customize, w.postpone(s.Accept)} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader("proposal=p-adopt&hash=h&drift=d-db&run=r-1&for=1h"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if err := r.ParseForm(); err != nil {
+			t.Fatal(err)
+		}
+		bot := carol()
+		bot.Kind = penumbra.ServicePrincipal
+		if err := decide(httptest.NewRecorder(), r, session{principal: bot}); penumbra.KindOf(err) != penumbra.Refused || s.calls != nil {
+			t.Errorf("%v, and calls %v", err, s.calls)
+		}
 	}
 }
 
 func TestNoPageWithoutSession(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	v := &visitor{t: t, handler: Handler(s, testToken, clock)}
+	v := &visitor{t: t, handler: Handler(s, entrance(testToken), about, clock)}
 	targets := append(slices.Clone(pages), "/none", "/?token=wrong", "/?token=")
 	for _, cookie := range []*http.Cookie{nil, {Name: cookieName, Value: testToken}, {Name: cookieName, Value: ""}} {
 		v.cookie = cookie
 		for _, target := range targets {
 			w := v.send("GET", target, nil)
 			doc := parse(t, w)
-			if w.Code != http.StatusUnauthorized || len(all(doc, "form", "action=/signin")) != 1 || strings.Contains(text(doc), "aws_") || len(w.Result().Cookies()) > 0 {
+			if w.Code != http.StatusUnauthorized || len(all(doc, "form", "action=/signin")) != 2 || strings.Contains(text(doc), "aws_") || len(w.Result().Cookies()) > 0 {
 				t.Errorf("%s answers %d: %s", target, w.Code, text(doc))
 			}
 		}
 		for _, target := range []string{"/approve", "/reject", "/acknowledge", "/rollback", "/signout"} {
-			if w := v.send("POST", target, url.Values{"form": {""}, "by": {"x"}}); w.Code != http.StatusUnauthorized || s.calls != nil {
+			if w := v.send("POST", target, url.Values{"form": {""}}); w.Code != http.StatusUnauthorized || s.calls != nil {
 				t.Errorf("%s answers %d", target, w.Code)
 			}
 		}
-	}
-}
-
-func TestSignIn(t *testing.T) {
-	t.Parallel()
-	v := &visitor{t: t, handler: Handler(newShop(t), testToken, clock)}
-	w := v.send("GET", "/resource?address=a%2Fb&token="+testToken, nil)
-	if got := w.Header().Get("Location"); w.Code != 303 || got != "/resource?address=a%2Fb" {
-		t.Errorf("%d to %q", w.Code, got)
-	}
-	c := w.Result().Cookies()[0]
-	if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Value == testToken || len(c.Value) < 20 {
-		t.Errorf("cookie %v", c)
-	}
-	if got := v.send("GET", "//evil.example/?token="+testToken, nil).Header().Get("Location"); strings.HasPrefix(got, "//") || strings.Contains(got, ":") {
-		t.Errorf("it leads to %q", got)
-	}
-	if w := v.send("POST", "/signin", url.Values{"token": {testToken}}); w.Code != 303 || w.Header().Get("Location") != "/" || len(w.Result().Cookies()) != 1 {
-		t.Errorf("the form answers %d %v", w.Code, w.Header())
-	}
-	if w := v.send("POST", "/signin", url.Values{"token": {"wrong"}}); w.Code != 401 || len(w.Result().Cookies()) != 0 {
-		t.Errorf("a wrong token answers %d", w.Code)
-	}
-	nobody := &visitor{t: t, handler: Handler(newShop(t), "", clock)}
-	for _, target := range []string{"/?token=", "/?token=x"} {
-		if w := nobody.send("GET", target, nil); w.Code != 401 {
-			t.Errorf("with an empty token %s answers %d", target, w.Code)
-		}
-	}
-	r := httptest.NewRequest("POST", "/signin", strings.NewReader("token="+testToken))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	cross := httptest.NewRecorder()
-	v.handler.ServeHTTP(cross, r)
-	if cross.Code != http.StatusForbidden {
-		t.Errorf("another site's form answers %d", cross.Code)
-	}
-}
-
-func TestSessionsEnd(t *testing.T) {
-	t.Parallel()
-	now := fixedNow
-	v := &visitor{t: t, handler: Handler(newShop(t), testToken, func() time.Time { return now })}
-	v.cookie = v.send("GET", "/?token="+testToken, nil).Result().Cookies()[0]
-	form := attr(all(v.page("/"), "input", "name=form")[0], "value")
-	now = now.Add(sessionLife - time.Second)
-	v.page("/")
-	now = now.Add(time.Second)
-	if w := v.send("GET", "/", nil); w.Code != 401 {
-		t.Errorf("an old session answers %d", w.Code)
-	}
-	v.cookie = v.send("GET", "/?token="+testToken, nil).Result().Cookies()[0]
-	if w := v.send("POST", "/signout", url.Values{"form": {form}}); w.Code != 403 {
-		t.Errorf("the form of another session answers %d", w.Code)
-	}
-	v.send("POST", "/signout", url.Values{"form": {attr(all(v.page("/"), "input", "name=form")[0], "value")}})
-	if w := v.send("GET", "/", nil); w.Code != 401 {
-		t.Errorf("after signing out: %d", w.Code)
-	}
-	s := newSessions(testToken, func() time.Time { now = now.Add(time.Second); return now })
-	for range mostSessions + 10 {
-		s.start(httptest.NewRecorder())
-	}
-	if len(s.all) != mostSessions {
-		t.Errorf("%d sessions are kept", len(s.all))
 	}
 }
 
@@ -597,8 +619,8 @@ func TestFailures(t *testing.T) {
 
 func TestAssets(t *testing.T) {
 	t.Parallel()
-	v := &visitor{t: t, handler: Handler(newShop(t), testToken, clock)}
-	for path, kind := range map[string]string{"style.css": "text/css", "history.js": "text/javascript", "uPlot.iife.min.js": "text/javascript", "uPlot.min.css": "text/css", "mark.svg": "image/svg+xml", "uPlot.LICENSE": "", "NOTICE": ""} {
+	v := &visitor{t: t, handler: Handler(newShop(t), entrance(testToken), about, clock)}
+	for path, kind := range map[string]string{"style.css": "text/css", "chart.js": "text/javascript", "uPlot.iife.min.js": "text/javascript", "uPlot.min.css": "text/css", "mark.svg": "image/svg+xml", "htmx.min.js": "text/javascript", "app.js": "text/javascript", "uPlot.LICENSE": "", "NOTICE": ""} {
 		w := v.send("GET", "/assets/"+path, nil)
 		if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) || w.Body.Len() == 0 {
 			t.Errorf("%s: %d %s", path, w.Code, w.Header().Get("Content-Type"))
@@ -607,24 +629,39 @@ func TestAssets(t *testing.T) {
 	if w := v.send("GET", "/assets/", nil); w.Code != 404 {
 		t.Errorf("the folder answers %d", w.Code)
 	}
-	licence, _ := assetFiles.ReadFile("assets/uPlot.LICENSE")
-	notice, _ := assetFiles.ReadFile("assets/NOTICE")
-	code, _ := assetFiles.ReadFile("assets/uPlot.iife.min.js")
-	if !strings.Contains(string(licence), "MIT License") || !strings.Contains(string(notice), "uPlot 1.6.32") || !strings.Contains(string(code[:100]), "(v1.6.32)") {
-		t.Error("licence, notice and file of uPlot do not agree")
+	if got := v.send("GET", asset("style.css"), nil).Header().Get("Cache-Control"); !strings.Contains(got, "immutable") {
+		t.Errorf("an asset by its digest is kept as %q", got)
+	}
+	if got := v.send("GET", "/assets/style.css?v=0", nil).Header().Get("Cache-Control"); got != "no-store" {
+		t.Errorf("an asset by another digest is kept as %q", got)
 	}
 }
 
-// BenchmarkOverview makes the first page of 100,000 resources.
-func BenchmarkOverview(b *testing.B) {
-	s := newShop(b)
-	for i := range 100_000 {
-		s.resources = append(s.resources, penumbra.ResourceStatus{Address: penumbra.NewAddress("big", fmt.Sprintf("aws_subnet.item[%d]", i)), Type: "aws_subnet"})
-	}
-	v := signIn(b, s)
-	for b.Loop() {
-		if w := v.send("GET", "/?q=item%5B99", nil); w.Code != http.StatusOK {
-			b.Fatal(w.Code)
+// TestVendored holds that the libraries are as they were fetched, and that their
+// licences are with them.
+func TestVendored(t *testing.T) {
+	t.Parallel()
+	read := func(name string) string {
+		data, err := assetFiles.ReadFile("assets/" + name)
+		if err != nil {
+			t.Fatal(err)
 		}
+		return string(data)
+	}
+	lines := strings.Split(strings.TrimSpace(read("SUMS")), "\n")
+	if len(lines) != 5 {
+		t.Errorf("%d sums", len(lines))
+	}
+	for _, line := range lines {
+		sum, name, _ := strings.Cut(line, "  ")
+		if got := fmt.Sprintf("%x", sha256.Sum256([]byte(read(name)))); got != sum {
+			t.Errorf("%s has the sum %s", name, got)
+		}
+	}
+	if !strings.Contains(read("uPlot.LICENSE"), "MIT License") || !strings.Contains(read("NOTICE"), "uplot 1.6.32,") || !strings.Contains(read("uPlot.iife.min.js")[:100], "(v1.6.32)") {
+		t.Error("licence, notice and file of uPlot do not agree")
+	}
+	if !strings.Contains(read("htmx.LICENSE"), "Zero-Clause BSD") || !strings.Contains(read("NOTICE"), "htmx.org 2.0.11,") || !strings.Contains(read("htmx.min.js"), `version:"2.0.11"`) {
+		t.Error("licence, notice and file of htmx do not agree")
 	}
 }

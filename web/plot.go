@@ -7,20 +7,37 @@ import (
 	"github.com/penumbra-iac/penumbra"
 )
 
-// plot is what assets/history.js draws: the history of one setting. Of a
-// number, the values themselves; of anything else, the lane of each value.
-// Times are Unix seconds. A null in a series is a gap.
+// plot is what assets/chart.js draws on one axis of time: the history of one
+// setting with what was expected of it, and the resource's metrics below it. Of a
+// number, the values themselves; of anything else, the lane of each value. Times
+// are Unix seconds. A null in a series is a gap.
 type plot struct {
+	From  float64 `json:"from"` // of the axis
+	Now   float64 `json:"now"`
+	Until float64 `json:"until"` // of the axis: what is held of the time ahead ends there
+
+	Path     string     `json:"path"`
 	Numeric  bool       `json:"numeric"`
 	Lanes    []string   `json:"lanes"` // labels, the first at the bottom
 	Times    []float64  `json:"times"`
 	Actual   []*float64 `json:"actual"`
 	Template []*float64 `json:"template"`
-	// Band is the range expected now, Expected the lanes that are.
-	Band       *[2]float64 `json:"band"`
-	Expected   []int       `json:"expected"`
-	Confidence float64     `json:"confidence"`
-	Marks      []mark      `json:"marks"`
+	// Held is what was and is expected, each from a time to another.
+	Held       []held  `json:"held"`
+	Confidence float64 `json:"confidence"`
+	Marks      []mark  `json:"marks"`
+
+	Metrics []panel `json:"metrics"`
+}
+
+// held is a range, or a lane with how likely its value is.
+type held struct {
+	From        float64 `json:"from"`
+	To          float64 `json:"to"`
+	Low         float64 `json:"low"`
+	High        float64 `json:"high"`
+	Probability float64 `json:"probability"`
+	Ahead       bool    `json:"ahead"`
 }
 
 // mark is an event: who did what to the setting.
@@ -34,21 +51,18 @@ type mark struct {
 // mostLanes bounds the lanes; the values of the rest share the top one.
 const mostLanes = 12
 
-// plotOf lays out the history of a setting up to now. It is nil if there is
-// nothing to draw.
-func plotOf(s *penumbra.SettingView, history []penumbra.HistoryPoint, now time.Time) *plot {
-	var points []penumbra.HistoryPoint
-	for _, h := range history {
-		if h.Path == s.Path {
-			points = append(points, h)
-		}
-	}
-	slices.SortStableFunc(points, func(a, b penumbra.HistoryPoint) int { return a.Time.Compare(b.Time) })
-	if len(points) == 0 {
+// axis is the span of time that is drawn.
+type axis struct{ from, now, until time.Time }
+
+// plotOf lays out the history of a setting, and what was held of it, on an axis. It
+// is nil if there is nothing to draw.
+func plotOf(s *penumbra.SettingView, history []penumbra.HistoryPoint, expected []penumbra.ExpectedPoint, a axis) *plot {
+	points := pointsOf(history, s.Path)
+	if len(points) == 0 && len(expected) == 0 {
 		return nil
 	}
-	p := &plot{Numeric: isNumeric(s, points), Confidence: s.Expectation.Confidence}
-	at := p.positions(s, points)
+	p := &plot{From: unix(a.from), Now: unix(a.now), Until: unix(a.until), Path: s.Path, Numeric: isNumeric(s, points), Confidence: s.Expectation.Confidence}
+	at := p.positions(s, points, expected)
 
 	var actual, template *float64
 	for _, h := range points {
@@ -69,9 +83,21 @@ func plotOf(s *penumbra.SettingView, history []penumbra.HistoryPoint, now time.T
 	if s.Declared {
 		template = at(s.Template)
 	}
-	p.add(now, at(s.Actual), template)
-	p.expect(s, at)
+	p.add(a.now, at(s.Actual), template)
+	p.hold(s, expected, at, a)
 	return p
+}
+
+// pointsOf returns the history of one setting, oldest first.
+func pointsOf(history []penumbra.HistoryPoint, path string) []penumbra.HistoryPoint {
+	var points []penumbra.HistoryPoint
+	for _, h := range history {
+		if h.Path == path {
+			points = append(points, h)
+		}
+	}
+	slices.SortStableFunc(points, func(a, b penumbra.HistoryPoint) int { return a.Time.Compare(b.Time) })
+	return points
 }
 
 func (p *plot) add(t time.Time, actual, template *float64) {
@@ -85,23 +111,45 @@ func (p *plot) add(t time.Time, actual, template *float64) {
 	p.Template = append(p.Template, template)
 }
 
-// expect adds what the shadow holds now.
-func (p *plot) expect(s *penumbra.SettingView, at func(penumbra.Value) *float64) {
-	if p.Numeric {
-		if i := s.Expectation.Interval; i != nil {
-			p.Band = &[2]float64{i.Low, i.High}
-		}
-		return
+// hold lays out what was expected from each point to the next. Where nothing is
+// known of earlier times, what is held now stands ahead alone.
+func (p *plot) hold(s *penumbra.SettingView, expected []penumbra.ExpectedPoint, at func(penumbra.Value) *float64, a axis) {
+	if len(expected) == 0 {
+		expected = []penumbra.ExpectedPoint{{Time: a.now, Interval: s.Expectation.Interval, Values: s.Expectation.Values, Ahead: true}}
 	}
-	for _, c := range s.Expectation.Values {
-		if lane := at(c.Value); lane != nil && !slices.Contains(p.Expected, int(*lane)) {
-			p.Expected = append(p.Expected, int(*lane))
+	for i, x := range expected {
+		from, to := x.Time, a.until
+		if i+1 < len(expected) {
+			to = expected[i+1].Time
+		} else if !x.Ahead {
+			to = a.now
+		}
+		if to.After(a.until) {
+			to = a.until
+		}
+		if from.Before(a.from) {
+			from = a.from
+		}
+		if !to.After(from) {
+			continue
+		}
+		h := held{From: unix(from), To: unix(to), Probability: 1, Ahead: x.Ahead}
+		if p.Numeric && x.Interval != nil {
+			h.Low, h.High = x.Interval.Low, x.Interval.High
+			p.Held = append(p.Held, h)
+			continue
+		}
+		for _, c := range x.Values {
+			if y := at(c.Value); y != nil {
+				h.Low, h.High, h.Probability = *y, *y, c.Probability
+				p.Held = append(p.Held, h)
+			}
 		}
 	}
 }
 
 // positions returns where each value stands on the vertical axis.
-func (p *plot) positions(s *penumbra.SettingView, points []penumbra.HistoryPoint) func(penumbra.Value) *float64 {
+func (p *plot) positions(s *penumbra.SettingView, points []penumbra.HistoryPoint, expected []penumbra.ExpectedPoint) func(penumbra.Value) *float64 {
 	if p.Numeric {
 		return func(v penumbra.Value) *float64 {
 			if f, ok := v.Float(); ok {
@@ -141,6 +189,11 @@ func (p *plot) positions(s *penumbra.SettingView, points []penumbra.HistoryPoint
 	}
 	for _, c := range s.Expectation.Values {
 		lane(c.Value)
+	}
+	for _, x := range slices.Backward(expected) {
+		for _, c := range x.Values {
+			lane(c.Value)
+		}
 	}
 	return func(v penumbra.Value) *float64 {
 		if x, ok := lanes[v]; ok {

@@ -229,3 +229,32 @@ func BenchmarkMine(b *testing.B) {
 	b.ReportMetric(float64(events)/seconds, "events/s")
 	b.ReportMetric(float64(peak)/(1<<20), "peak-MB")
 }
+
+// BenchmarkFollow asks a made-up estate of 2,000 commits for what is new: while
+// nothing is, for its last commit by a follower that was just started, and for all
+// of them.
+func BenchmarkFollow(b *testing.B) {
+	e := &estate{commits: 2000, resources: 500}
+	dir := makeEstate(b, e)
+	o := FollowOptions{Dir: dir, Key: testKey, Stacks: func(string) ([]Code, error) {
+		var out []Code
+		for i := range e.terraform {
+			out = append(out, Code{Stack: fmt.Sprint("s", i), Folder: fmt.Sprintf("infra/stack-%d", i)})
+		}
+		return out, nil
+	}}
+	head, err := NewFollower(o).Poll(b.Context(), Cursor{})
+	if err != nil || head.Read != e.commits {
+		b.Fatal(head.Read, err)
+	}
+	before := head.Commits[len(head.Commits)-2]
+	for name, from := range map[string]Cursor{"nothing": head.Cursor, "last": {Commit: before.Hash, Time: before.Time}, "all": {}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := NewFollower(o).Poll(b.Context(), from); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -15,7 +15,7 @@ import (
 // "path = value".
 func flat(t testing.TB, name, src string) map[string][]string {
 	t.Helper()
-	found, reason, detail := parser{testKey}.file(name, blob{content: []byte(src)})
+	found, reason, detail := parser{key: testKey}.file(name, blob{content: []byte(src)})
 	if reason != 0 && found == nil {
 		t.Fatalf("%s: %v %s", name, reason, detail)
 	}
@@ -259,13 +259,13 @@ func TestKinds(t *testing.T) {
 		"h.tf":                 {"a =", Unparsed},
 		"group_vars/vault.yml": {"$ANSIBLE_VAULT;1.1;AES256\n6162\n", Encrypted},
 	} {
-		found, reason, detail := parser{testKey}.file(name, blob{content: []byte(c.src)})
+		found, reason, detail := parser{key: testKey}.file(name, blob{content: []byte(c.src)})
 		if reason != c.want || len(found) > 0 {
 			t.Errorf("%s: %v %s, %d found", name, reason, detail, len(found))
 		}
 	}
 	// Of a file of several objects only those that are too large are left out.
-	found, reason, _ := parser{testKey}.file("f.yaml", blob{content: []byte(large + "---\napiVersion: v1\nkind: X\nmetadata: {name: b}\n")})
+	found, reason, _ := parser{key: testKey}.file("f.yaml", blob{content: []byte(large + "---\napiVersion: v1\nkind: X\nmetadata: {name: b}\n")})
 	if len(found) != 1 || reason != TooLarge {
 		t.Errorf("%d found, %v", len(found), reason)
 	}
@@ -322,7 +322,7 @@ func TestSecrets(t *testing.T) {
 		},
 	} {
 		for _, form := range files {
-			found, reason, detail := parser{testKey}.file(name, blob{content: []byte(fmt.Sprintf(form, secret))})
+			found, reason, detail := parser{key: testKey}.file(name, blob{content: []byte(fmt.Sprintf(form, secret))})
 			if len(found) == 0 {
 				t.Errorf("%s: %v %s", form, reason, detail)
 			}
@@ -388,7 +388,7 @@ func TestHostile(t *testing.T) {
 		"n.tf":   `resource "a" "b" { c = ` + strings.Repeat("a==", maxFile/8) + "1 }",
 		"o.tf":   `resource "a" "b" { c = "` + strings.Repeat("%{if a}", maxFile/7),
 	} {
-		found, _, _ := parser{testKey}.file(name, blob{content: []byte(src)})
+		found, _, _ := parser{key: testKey}.file(name, blob{content: []byte(src)})
 		for _, r := range found {
 			if len(r.settings) > maxSettings {
 				t.Errorf("%s: %d settings", name, len(r.settings))

@@ -43,7 +43,7 @@ func FuzzYAML(f *testing.F) {
 }
 
 func keeps(t *testing.T, name string, src []byte) {
-	found, reason, _ := parser{testKey}.file(name, blob{content: src})
+	found, reason, _ := parser{key: testKey}.file(name, blob{content: src})
 	if int(reason) >= len(reasonNames) {
 		t.Fatalf("reason %d", reason)
 	}

@@ -35,8 +35,17 @@ func (p parser) blocks(src []byte) ([]*resource, Reason, string) {
 			r.local = "module." + b.Labels[0]
 			f.body("", b.Body, 0)
 			r.kind = f.module(b.Body)
+		case p.symbols && b.Type == "locals":
+			found = append(found, p.locals(src, b.Body)...)
+			continue
+		case p.symbols && b.Type == "variable" && len(b.Labels) == 1 && named(b.Labels):
+			r.local, r.kind = "var."+b.Labels[0], variableKind
+			f.body("", b.Body, 0)
 		default:
 			continue
+		}
+		if p.symbols {
+			r.code = codeOf(b.Body)
 		}
 		if f.over {
 			reason, detail = TooLarge, r.local
@@ -370,7 +379,11 @@ func scalar(v cty.Value) (penumbra.Value, bool) {
 	case v.Type() == cty.Bool:
 		return penumbra.Bool(v.True()), true
 	case v.Type() == cty.Number:
-		// Not 'f': 1e999999 would be as long as it is large.
+		// Not 'f', and nothing beyond what a float64 has: 1e999999 would be as long as it
+		// is large, and take as long.
+		if e := v.AsBigFloat().MantExp(nil); e > 1024 || e < -1024 {
+			return penumbra.Value{}, false
+		}
 		n, err := penumbra.ParseNumber(v.AsBigFloat().Text('g', 40))
 		if err != nil {
 			return penumbra.String(v.AsBigFloat().Text('g', 10)), true

@@ -147,6 +147,7 @@ type resource struct {
 	local    string // within the folder
 	kind     string
 	settings penumbra.Settings
+	code     *code // of a follower only
 }
 
 // entry is what is known of one address.
@@ -326,7 +327,11 @@ func difference(a, b penumbra.Settings) penumbra.Settings {
 }
 
 // parser reads files into resources.
-type parser struct{ key penumbra.Key }
+type parser struct {
+	key penumbra.Key
+	// symbols has it find variables and local values too, and what refers to them.
+	symbols bool
+}
 
 // file returns the resources that a file declares, or why they are not known;
 // both for a file of which a part is left out.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,8 +23,10 @@ import (
 type repository struct {
 	dir     string
 	binary  string
+	head    string   // what is read leads to it
 	paths   []string // pathspecs; empty: all
 	shallow bool
+	wanted  func(name string) bool // which files are read
 }
 
 // blob is the content of one version of a file.
@@ -37,16 +38,24 @@ type blob struct {
 // maxFile bounds the files read: configuration written by hand stays far below.
 const maxFile = 1 << 20
 
-// open finds the repository that dir is in.
-func open(ctx context.Context, dir string, paths []string) (*repository, error) {
+// find finds git, and the folder that it is to work in.
+func find(dir, verb string) (*repository, error) {
 	binary, err := exec.LookPath("git")
 	if err != nil {
-		return nil, &penumbra.Error{Kind: penumbra.Missing, What: "mine " + dir, Remedy: "install git", Err: err}
+		return nil, &penumbra.Error{Kind: penumbra.Missing, What: verb + " " + dir, Remedy: "install git", Err: err}
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, &penumbra.Error{Kind: penumbra.Missing, What: "mine " + dir + ": there is no such folder", Remedy: "name the folder of a git repository"}
+		return nil, &penumbra.Error{Kind: penumbra.Missing, What: verb + " " + dir + ": there is no such folder", Remedy: "name the folder of a git repository"}
 	}
-	r := &repository{dir: dir, binary: binary}
+	return &repository{dir: dir, binary: binary, head: "HEAD", wanted: func(name string) bool { return kindOf(name) != otherFile }}, nil
+}
+
+// open finds the repository that dir is in.
+func open(ctx context.Context, dir string, paths []string) (*repository, error) {
+	r, err := find(dir, "mine")
+	if err != nil {
+		return nil, err
+	}
 	out, err := r.output(ctx, "rev-parse", "--is-shallow-repository", "--show-prefix")
 	if err != nil {
 		return nil, notRepository(dir, err)
@@ -89,13 +98,14 @@ func notRepository(dir string, err error) error {
 // span is the part of the history that is read.
 type span struct {
 	base    *commit // what was there before the first commit; nil: nothing
+	from    string  // or the commit before the first one, whose state is known; "": none
 	commits int
 }
 
 // span finds where the history that is asked for begins: one pass over the
 // commits alone, without their files.
 func (r *repository) span(ctx context.Context, since time.Time, most int) (span, error) {
-	out, err := r.output(ctx, append([]string{"log", "--first-parent", "--reverse", "--format=%H %ct", "HEAD", "--"}, r.paths...)...)
+	out, err := r.output(ctx, append([]string{"log", "--first-parent", "--reverse", "--format=%H %ct", r.head, "--"}, r.paths...)...)
 	if err != nil {
 		return span{}, err
 	}
@@ -245,9 +255,12 @@ func reply(r *bufio.Reader) (blob, error) {
 // changes calls each for every commit of the span with the files that it
 // changed: those of the base are all its files.
 func (r *repository) changes(ctx context.Context, s span, each func(*commit) error) error {
-	from := "HEAD"
+	from := r.head
+	if s.from != "" {
+		from = s.from + ".." + r.head
+	}
 	if s.base != nil {
-		from = s.base.hash + "..HEAD"
+		from = s.base.hash + ".." + r.head
 		// Pathspecs of ls-tree have no magic, so the files are sorted out here.
 		err := r.tokens(ctx, func(next func() (string, error)) error {
 			for {
@@ -259,7 +272,7 @@ func (r *repository) changes(ctx context.Context, s span, each func(*commit) err
 					return err
 				}
 				meta, name, _ := strings.Cut(line, "\t")
-				if f := strings.Fields(meta); len(f) == 3 && regular(f[0]) && r.within(name) && kindOf(name) != otherFile {
+				if f := strings.Fields(meta); len(f) == 3 && regular(f[0]) && r.within(name) && r.wanted(name) {
 					s.base.changes = append(s.base.changes, change{path: name, oid: f[2]})
 				}
 			}
@@ -312,7 +325,7 @@ func (r *repository) log(next func() (string, error), each func(*commit) error) 
 			if len(f) != 5 {
 				return r.strange("log", token)
 			}
-			if kindOf(name) == otherFile || !regular(f[1]) && !regular(strings.TrimPrefix(f[0], ":")) {
+			if !r.wanted(name) || !regular(f[1]) && !regular(strings.TrimPrefix(f[0], ":")) {
 				continue
 			}
 			// What became a link or a submodule is no file any more.
@@ -365,15 +378,7 @@ func (r *repository) command(ctx context.Context, args ...string) *exec.Cmd {
 		all = append(all, "-c", setting)
 	}
 	cmd := exec.CommandContext(ctx, r.binary, append(all, args...)...)
-	for _, x := range os.Environ() {
-		// A hook's variables name another repository than the one in dir, and
-		// others change what a path means.
-		name, _, _ := strings.Cut(x, "=")
-		if !strings.HasPrefix(name, "GIT_") || strings.HasPrefix(name, "GIT_CONFIG_") || slices.Contains(keptVariables[:], name) {
-			cmd.Env = append(cmd.Env, x)
-		}
-	}
-	cmd.Env = append(cmd.Env, "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1")
+	cmd.Env = append(environment(), "GIT_NO_LAZY_FETCH=1")
 	cmd.Stderr = &bytes.Buffer{}
 	return cmd
 }
@@ -382,7 +387,10 @@ func (r *repository) command(ctx context.Context, args ...string) *exec.Cmd {
 var keptVariables = [...]string{"GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM"}
 
 // commandError is git that ended with an error.
-type commandError struct{ said string }
+type commandError struct {
+	said string
+	code int // its exit code
+}
 
 func (e *commandError) Error() string { return e.said }
 
@@ -393,7 +401,7 @@ func (r *repository) failed(verb string, err error, cmd *exec.Cmd) error {
 	}
 	return &penumbra.Error{
 		Kind: penumbra.Unavailable, What: "git " + verb + " in " + r.dir, Remedy: "run `git fsck` there, and try again",
-		Err: &commandError{penumbra.Redact(said)},
+		Err: &commandError{penumbra.Redact(said), cmd.ProcessState.ExitCode()},
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 	"unique"
 
@@ -117,11 +116,11 @@ func isSecret(x leaf, pair string) bool {
 		if name == "" {
 			continue
 		}
-		name = words(name)
+		name = penumbra.Words(name)
 		if strings.HasSuffix(name, "existing_secret") {
 			continue // Helm's word for the name of a secret
 		}
-		if penumbra.LooksSecret(name, text) || x.mixed && penumbra.LooksSecret(name, penumbra.String("x")) {
+		if penumbra.HoldsSecret(name, text) || x.mixed && penumbra.LooksSecret(name, penumbra.String("x")) {
 			return true
 		}
 	}
@@ -129,27 +128,6 @@ func isSecret(x leaf, pair string) bool {
 		return true
 	}
 	return mentionsSecret(text.Text())
-}
-
-// words turns adminPassword into admin_password and DBPassword into db_password:
-// names of secrets are matched by their last words.
-func words(name string) string {
-	if strings.IndexFunc(name, unicode.IsUpper) < 0 {
-		return name
-	}
-	runes := []rune(name)
-	var b strings.Builder
-	for i, r := range runes {
-		if i > 0 && unicode.IsUpper(r) {
-			before := runes[i-1]
-			begins := i+1 < len(runes) && unicode.IsLower(runes[i+1]) && unicode.IsUpper(before)
-			if unicode.IsLower(before) || unicode.IsDigit(before) || begins {
-				b.WriteByte('_')
-			}
-		}
-		b.WriteRune(unicode.ToLower(r))
-	}
-	return b.String()
 }
 
 // manifest matches a Kubernetes secret that is one text of another resource.

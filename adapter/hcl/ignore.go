@@ -14,9 +14,9 @@ import (
 
 // IgnoreChanges returns the patch after which the resource's lifecycle block
 // ignores changes at these flattened paths. Entries that are there stay; a
-// patch without files says that all are there already. Errors are those of
-// [Values].
-func IgnoreChanges(dir, stack string, address penumbra.Address, paths []string) (penumbra.Patch, error) {
+// patch without files says that all are there already. why, if not "", becomes a
+// comment above the list. Errors are those of [Values].
+func IgnoreChanges(dir, stack string, address penumbra.Address, paths []string, why string) (penumbra.Patch, error) {
 	c := open(dir)
 	s, err := c.locate(address)
 	if err != nil {
@@ -42,13 +42,39 @@ func IgnoreChanges(dir, stack string, address penumbra.Address, paths []string) 
 			return penumbra.Patch{}, err
 		}
 	}
+	if why != "" && len(c.edited()) > 0 {
+		if err := s.comment(why); err != nil {
+			return penumbra.Patch{}, err
+		}
+	}
 	return c.patch(stack, notes)
+}
+
+// comment writes a line above the block's ignore_changes, unless it is there.
+func (s *scope) comment(why string) error {
+	at, err := s.find()
+	if err != nil {
+		return err
+	}
+	for _, b := range at.block.Body.Blocks {
+		attr, ok := b.Body.Attributes["ignore_changes"]
+		if b.Type != "lifecycle" || !ok {
+			continue
+		}
+		f := at.file
+		line := "# " + strings.Join(strings.Fields(why), " ")
+		start := f.lineStart(attr.SrcRange.Start.Byte)
+		if strings.TrimSpace(string(f.src[start:attr.SrcRange.Start.Byte])) != "" || strings.Contains(string(f.src), line) {
+			return nil
+		}
+		return f.splice(start, start, f.indent(start)+line+f.newline())
+	}
+	return nil
 }
 
 // ignore adds one entry to the block's ignore_changes.
 func ignore(at found, entry string) error {
 	f := at.file
-	nl := f.newline()
 	var lifecycle *hclsyntax.Block
 	for _, b := range at.block.Body.Blocks {
 		if b.Type == "lifecycle" {
@@ -56,20 +82,9 @@ func ignore(at found, entry string) error {
 		}
 	}
 	if lifecycle == nil {
-		indent := f.indent(at.block.TypeRange.Start.Byte)
-		open, end := at.block.OpenBraceRange.End.Byte, at.block.CloseBraceRange.Start.Byte
-		text := indent + "  lifecycle {" + nl + indent + "    ignore_changes = [" + entry + "]" + nl + indent + "  }" + nl
-		inner := strings.TrimSpace(string(f.src[open:end]))
-		if !strings.Contains(string(f.src[open:end]), "\n") {
-			if inner != "" {
-				inner = indent + "  " + inner + nl + nl
-			}
-			return f.splice(open, end, nl+inner+text+indent)
-		}
-		if inner != "" {
-			text = nl + text
-		}
-		return f.splice(f.lineStart(end), f.lineStart(end), text)
+		return f.addBlock(at.block, func(indent, nl string) string {
+			return indent + "lifecycle {" + nl + indent + "  ignore_changes = [" + entry + "]" + nl + indent + "}" + nl
+		})
 	}
 	attr, ok := lifecycle.Body.Attributes["ignore_changes"]
 	if !ok {
@@ -93,6 +108,33 @@ func ignore(at found, entry string) error {
 	return f.addElement(span{list.SrcRange.Start.Byte, list.SrcRange.End.Byte}, spans, "", entry, true)
 }
 
+// ignored reports whether the block's lifecycle ignores changes of a setting:
+// what is written for it has no effect.
+func ignored(block *hclsyntax.Block, path string) bool {
+	for _, b := range block.Body.Blocks {
+		attr, ok := b.Body.Attributes["ignore_changes"]
+		if b.Type != "lifecycle" || !ok {
+			continue
+		}
+		list, ok := attr.Expr.(*hclsyntax.TupleConsExpr)
+		if !ok {
+			return true // all
+		}
+		for _, x := range list.Exprs {
+			t, diags := hcl2.AbsTraversalForExpr(x)
+			if diags.HasErrors() {
+				continue
+			}
+			steps, ok := stepsOfTraversal(t[1:])
+			entry := strings.Join(append([]string{t.RootName()}, steps...), ".")
+			if ok && (entry == path || strings.HasPrefix(path, entry+".")) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // traversalOf writes a flattened path the way ignore_changes has it. What a
 // path cannot name there, a member of a set or an element known by its name
 // only, becomes the whole attribute.
@@ -110,7 +152,7 @@ func traversalOf(body *hclsyntax.Body, path string) string {
 			nested = append(nested, b)
 		}
 	}
-	if b, below, err := nestedBlock(nested, rest, path); err == nil {
+	if b, below, err := nestedBlock(nested, rest, penumbra.Setting{Path: path}); err == nil && b != nil {
 		return name + "[" + strconv.Itoa(slices.Index(nested, b)) + "]." + traversalOf(b.Body, below)
 	}
 	if isMap(name) {

@@ -15,12 +15,12 @@ import (
 // a for_each or a count: each then asks whether it is this one. It is for a copy
 // of the code that is planned and thrown away; what is to stay in the code is
 // made by [Values], whose errors it shares.
-func Instance(dir, stack string, address penumbra.Address, settings []penumbra.Setting) (penumbra.Patch, error) {
-	patch, shared := Values(dir, stack, address, settings)
+func Instance(dir, stack string, address penumbra.Address, settings []penumbra.Setting, varFiles ...string) (penumbra.Patch, error) {
+	patch, shared := Values(dir, stack, address, settings, varFiles...)
 	if penumbra.KindOf(shared) != penumbra.Refused {
 		return patch, shared
 	}
-	c := open(dir)
+	c := open(dir, varFiles...)
 	at, err := c.locate(address)
 	if err != nil {
 		return penumbra.Patch{}, err

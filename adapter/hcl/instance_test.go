@@ -33,10 +33,11 @@ resource "svc" "own" {
 		value   penumbra.Value
 		want    string // a line of the patched code, "" if it is refused
 	}{
-		{"shared literal", `s/svc.web["a"]`, "memory", penumbra.Number(9), `  memory = each.key == "a" ? 9 : (1024) # each`},
-		{"entry of a shared map", `s/svc.web["b"]`, "tags.tier", penumbra.String("x"), `  tags   = each.key == "b" ? merge(merge(local.tags, { tier = "web" }), { tier = "x" }) : (merge(local.tags, { tier = "web" }))`},
-		{"counted", `s/svc.pool[1]`, "size", penumbra.Number(7), `  size  = count.index == 1 ? 7 : (var.size)`},
-		{"undeclared", `s/svc.pool[2]`, "level", penumbra.String("debug"), `  level = count.index == 2 ? "debug" : null`},
+		{"shared literal", `s/svc.web["a"]`, "memory", penumbra.Number(9), `  memory = lookup({ a = 9 }, each.key, 1024) # each`},
+		{"entry of a shared map", `s/svc.web["b"]`, "tags.tier", penumbra.String("x"), `  tags   = merge(local.tags, { tier = "web" }, lookup({ b = { tier = "x" } }, each.key, {}))`},
+		{"counted", `s/svc.pool[1]`, "size", penumbra.Number(7), `  size  = lookup({ "1" = 7 }, count.index, var.size)`},
+		{"undeclared", `s/svc.pool[2]`, "level", penumbra.String("debug"), `  level = lookup({ "2" = "debug" }, count.index, null)`},
+		{"removed from one", `s/svc.web["a"]`, "memory", penumbra.Null(), `  memory = each.key == "a" ? null : (1024) # each`},
 		{"an entry of its own is edited in place", `s/svc.own["a"]`, "size", penumbra.Number(5), `  for_each = { a = { size = 5 }, b = { size = 2 } }`},
 		{"a secret", `s/svc.web["a"]`, "password", penumbra.String("hunter2"), ""},
 	} {

@@ -67,12 +67,24 @@ func literalOf(v cty.Value) (penumbra.Value, bool) {
 	case v.Type() == cty.Bool:
 		return penumbra.Bool(v.True()), true
 	case v.Type() == cty.Number:
-		n, err := penumbra.ParseNumber(v.AsBigFloat().Text('f', -1))
+		f := v.AsBigFloat()
+		if e := f.MantExp(nil); e > mostBits || e < -mostBits {
+			return penumbra.Value{}, false
+		}
+		n, err := penumbra.ParseNumber(f.Text('g', numberDigits))
 		return n, err == nil
 	default:
 		return penumbra.Value{}, false
 	}
 }
+
+// A number in the code is written with as many digits as no setting has more of, and
+// one with an exponent beyond what a float64 has is none that could be edited:
+// written out, 1e999999 would be as long as it is large.
+const (
+	numberDigits = 40
+	mostBits     = 1024
+)
 
 // spell writes a value as HCL.
 func spell(v penumbra.Value) string {

@@ -25,26 +25,6 @@ func isOwnKey(expr hclsyntax.Expression) bool {
 	return ok && (root == "each" && attr.Name == "key" || root == "count" && attr.Name == "index")
 }
 
-// stepsIn returns the steps of a traversal from its third on.
-func stepsIn(t hcl2.Traversal) ([]string, bool) {
-	var steps []string
-	for _, s := range t[2:] {
-		switch s := s.(type) {
-		case hcl2.TraverseAttr:
-			steps = append(steps, s.Name)
-		case hcl2.TraverseIndex:
-			v, ok := literalOf(s.Key)
-			if !ok {
-				return nil, false
-			}
-			steps = append(steps, v.Text())
-		default:
-			return nil, false
-		}
-	}
-	return steps, true
-}
-
 // reference is a traversal that can be followed: ROOT.NAME and steps below it.
 type reference struct {
 	expr       *hclsyntax.ScopeTraversalExpr
@@ -61,7 +41,7 @@ func referenceOf(expr *hclsyntax.ScopeTraversalExpr) (reference, bool) {
 	if !ok {
 		return reference{}, false
 	}
-	steps, ok := stepsIn(t)
+	steps, ok := stepsOfTraversal(t[2:])
 	return reference{expr, t.RootName(), attr.Name, steps}, ok
 }
 
@@ -74,11 +54,15 @@ func (p place) elsewhere(expr hclsyntax.Expression, x penumbra.Setting) error {
 func (e *editor) follow(p place, expr *hclsyntax.ScopeTraversalExpr, rest string, x penumbra.Setting) error {
 	r, ok := referenceOf(expr)
 	switch {
+	case ok && p.iterators[r.root].over != nil:
+		return e.followIterator(p, r, rest, x)
 	case ok && r.root == "each" && r.name == "value" && p.scope.step.keyed:
 		p.steps = slices.Concat(r.steps, p.steps)
 		return e.followEach(p, r, rest, x)
 	case ok && (r.root == "var" || r.root == "local"):
-		if p.scope.module.uses(r.root, r.name) > 1 {
+		if n := p.scope.module.uses(r.root, r.name, r.steps...); n > 1 && e.together {
+			e.note("%s.%s is used in %d places", r.root, r.name, n)
+		} else if n > 1 {
 			return e.override(p, r, rest, x, ", which others use too")
 		}
 		return e.followNamed(p, r, rest, x, true)
@@ -95,11 +79,9 @@ func (e *editor) followNamed(p place, r reference, rest string, x penumbra.Setti
 	if r.root == "var" {
 		return e.followVariable(p, own, r, rest, x, mayOverride)
 	}
-	for _, at := range p.scope.module.blocks("locals") {
-		if attr, ok := at.block.Body.Attributes[r.name]; ok {
-			p.file, p.remove = at.file, nil
-			return e.setExpr(p, attr.Expr, rest, x)
-		}
+	if f, attr := p.scope.module.local(r.name); attr != nil {
+		p.file, p.remove = f, nil
+		return e.setExpr(p, attr.Expr, rest, x)
 	}
 	return own.elsewhere(r.expr, x)
 }
@@ -122,7 +104,7 @@ func (e *editor) followEach(p place, r reference, rest string, x penumbra.Settin
 	if len(p.steps) == 0 && rest == "" && x.Value.IsNull() {
 		return refuse(fmt.Sprintf("removing %s would remove the instance %q", x.Path, key), "remove it by hand if that is meant")
 	}
-	p.file, p.own, p.remove, p.steps = at.file, "", nil, append([]string{key}, p.steps...)
+	p.file, p.own, p.remove, p.except, p.iterators, p.steps = at.file, "", nil, nil, nil, prepend(key, p.steps)
 	t, ok := expr.(*hclsyntax.ScopeTraversalExpr)
 	if !ok {
 		return e.setExpr(p, expr, rest, x)
@@ -142,11 +124,11 @@ func (e *editor) followEach(p place, r reference, rest string, x penumbra.Settin
 func (e *editor) followVariable(p, own place, r reference, rest string, x penumbra.Setting, mayOverride bool) error {
 	m := p.scope.module
 	declared := m.blocks("variable", r.name)
-	if len(declared) != 1 {
+	if len(declared) == 0 {
 		return own.elsewhere(r.expr, x)
 	}
 	at := declared[0]
-	if v, ok := at.block.Body.Attributes["sensitive"]; ok {
+	if _, v := m.attribute("sensitive", "variable", r.name); v != nil {
 		if marked, known := literalExpr(v.Expr); !known || marked == penumbra.Bool(true) {
 			return refuse(fmt.Sprintf("%s comes from var.%s, which is sensitive (%s)", x.Path, r.name, at.file.at(at.block.TypeRange)), "change it where your secrets are kept")
 		}
@@ -154,31 +136,37 @@ func (e *editor) followVariable(p, own place, r reference, rest string, x penumb
 	if call := p.scope.caller; call != nil {
 		return e.followArgument(p, call, r.name, rest, x)
 	}
-	given, value, err := m.given(r.name)
+	from, err := m.given(r.name)
 	if err != nil {
 		return err
 	}
-	if value == nil {
-		given, value = at.file, at.block.Body.Attributes["default"]
+	if from.file == nil {
+		from.file, from.attr = m.attribute("default", "variable", r.name)
 	}
-	if value == nil {
+	if from.file == nil {
 		return refuse(fmt.Sprintf("%s comes from var.%s, whose value is given outside of the code (%s)", x.Path, r.name, at.file.at(at.block.TypeRange)), "change it where it is given: on the command line, or in the environment")
 	}
-	if where := given.secret(); where != "" && mayOverride {
+	if where := from.file.secret(); where != "" && mayOverride {
 		return e.override(own, r, rest, x, fmt.Sprintf(": %s holds what looks like a secret, and a patch would keep that whole file", where))
 	}
-	p.file, p.remove = given, nil
-	return e.setExpr(p, value.Expr, rest, x)
+	p.file, p.remove = from.file, nil
+	if from.node != nil {
+		return e.setJSON(p, r.name, rest, x)
+	}
+	return e.setExpr(p, from.attr.Expr, rest, x)
 }
 
 // followArgument sets the argument that a call gives to its module.
 func (e *editor) followArgument(p place, call *scope, name, rest string, x penumbra.Setting) error {
-	at, err := call.find()
+	at, err := call.holder(name)
 	if err != nil {
 		return err
 	}
 	up := place{file: at.file, scope: call, own: call.shared(), outer: cmp.Or(p.outer, p.own), steps: p.steps}
 	attr, ok := at.block.Body.Attributes[name]
+	if len(p.steps) == 0 {
+		up.except = func() error { return e.except(up, at, name, rest, x) }
+	}
 	if ok {
 		return e.setExpr(up, attr.Expr, rest, x)
 	}
@@ -191,34 +179,40 @@ func (e *editor) followArgument(p place, call *scope, name, rest string, x penum
 	return e.edit(up, x.Path, func() error { return at.file.addAttribute(at.block, name, spell(x.Value)) })
 }
 
-// given returns the file that gives a variable of the stack its value, and the
-// attribute there; nil if none does. terraform.tfvars comes first, the
-// *.auto.tfvars after it by name, and the last wins.
-func (m *module) given(name string) (*file, *hclsyntax.Attribute, error) {
-	for _, j := range m.json {
-		if j == "terraform.tfvars.json" || strings.HasSuffix(j, ".auto.tfvars.json") {
-			return nil, nil, refuse(fmt.Sprintf("%s may give var.%s its value, and is in the JSON syntax", j, name), "change the JSON by hand")
+// given is where a variable of the stack gets its value: in a file, as an
+// attribute or, in the JSON syntax, as a node.
+type given struct {
+	file *file
+	attr *hclsyntax.Attribute
+	node *node
+}
+
+// given returns where a variable gets its value, the zero value if in no file.
+// It returns an error of kind Refused for a file that lies elsewhere.
+func (m *module) given(name string) (given, error) {
+	for _, f := range slices.Backward(m.values) {
+		g := given{file: f}
+		if f.json != nil {
+			g.node = f.json.field(name)
+		} else {
+			g.attr = f.body.Attributes[name]
 		}
-	}
-	var in *file
-	var attr *hclsyntax.Attribute
-	for _, f := range m.files {
-		if !m.isVariablesFile(f) {
+		if g.attr == nil && g.node == nil {
 			continue
 		}
-		a, ok := f.body.Attributes[name]
-		if ok && (attr == nil || filepath.Base(in.path) == "terraform.tfvars" || filepath.Base(f.path) != "terraform.tfvars") {
-			in, attr = f, a
+		if strings.HasPrefix(f.path, "..") || filepath.IsAbs(f.path) {
+			return given{}, refuse(fmt.Sprintf("var.%s gets its value in %s, which is outside of the stack's folder", name, f.path), "change it there by hand")
 		}
+		return g, nil
 	}
-	return in, attr, nil
+	return given{}, nil
 }
 
 // override writes the value in place of a reference that must keep its own, and
 // notes why.
 func (e *editor) override(p place, r reference, rest string, x penumbra.Setting, why string) error {
 	name := r.root + "." + r.name
-	if now, ok := e.resolved(p.scope, r); ok && rest == "" && len(p.steps) == 0 && now == x.Value {
+	if e.holds(p, r.expr, rest, x) {
 		return nil
 	}
 	if x.Value.IsNull() || len(p.steps) > 0 {
@@ -231,28 +225,4 @@ func (e *editor) override(p place, r reference, rest string, x penumbra.Setting,
 	}
 	e.note("%s no longer follows %s%s", x.Path, name, why)
 	return e.splice(p, whole, spell(x.Value), x.Path)
-}
-
-// resolved returns the scalar that a reference of the stack's own folder stands
-// for, if it is written out as a default, a given value or a local.
-func (e *editor) resolved(s *scope, r reference) (penumbra.Value, bool) {
-	if len(r.steps) > 0 || s.caller != nil {
-		return penumbra.Value{}, false
-	}
-	if r.root == "local" {
-		return literalIn(s.module.blocks("locals"), r.name)
-	}
-	if _, attr, err := s.module.given(r.name); err == nil && attr != nil {
-		return literalExpr(attr.Expr)
-	}
-	return literalIn(s.module.blocks("variable", r.name), "default")
-}
-
-func literalIn(blocks []found, name string) (penumbra.Value, bool) {
-	for _, at := range blocks {
-		if attr, ok := at.block.Body.Attributes[name]; ok {
-			return literalExpr(attr.Expr)
-		}
-	}
-	return penumbra.Value{}, false
 }

@@ -1,6 +1,9 @@
 package hcl
 
 import (
+	"bytes"
+	"fmt"
+
 	hcl2 "github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
@@ -15,6 +18,10 @@ func (f *file) secret() string {
 		return f.path // comments are in a patch too
 	}
 	finder := &secretFinder{file: f}
+	if f.json != nil {
+		f.json.visit("", finder.checkNode)
+		return finder.where
+	}
 	_ = hclsyntax.VisitAll(f.body, func(node hclsyntax.Node) hcl2.Diagnostics {
 		finder.visit(node)
 		return nil
@@ -56,6 +63,12 @@ func (s *secretFinder) visit(node hclsyntax.Node) {
 				s.where = s.file.at(value.SrcRange)
 			}
 		}
+	}
+}
+
+func (s *secretFinder) checkNode(name string, n *node) {
+	if v, ok := literalOf(n.value); ok && penumbra.LooksSecret(name, v) && s.where == "" {
+		s.where = fmt.Sprintf("%s:%d", s.file.path, 1+bytes.Count(s.file.src[:n.at.start], []byte("\n")))
 	}
 }
 

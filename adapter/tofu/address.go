@@ -25,9 +25,9 @@ func instanceAddress(module, typ, name string, index any) string {
 // ${ and %{ start a template.
 var keyEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "${", "$${", "%{", "%%{")
 
-// configAddress drops the instance keys of an address, which leaves the place
+// ConfigAddress drops the instance keys of an address, which leaves the place
 // in the code: "module.a.type.name".
-func configAddress(address string) string {
+func ConfigAddress(address string) string {
 	if !strings.Contains(address, "[") {
 		return address
 	}

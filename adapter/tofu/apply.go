@@ -1,19 +1,23 @@
 package tofu
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/procgroup"
+	"github.com/penumbra-iac/penumbra/internal/savedplan"
 )
 
 // Apply applies the saved plan, that file and no other, holding the state's
-// lock, and writes the tool's output to log, redacted, when it has ended. The
+// lock, and writes the tool's output to log, redacted, line by line while it runs. The
 // plan is the tool's own check that the state has not changed since; a plan
 // made with a patch carries the patched code in it and needs no file changed.
 //
@@ -29,36 +33,48 @@ func (w *Workspace) Apply(ctx context.Context, plan penumbra.Plan, log io.Writer
 	if err := ctx.Err(); err != nil {
 		return &penumbra.Error{Kind: penumbra.Refused, What: what + ": cancelled before it began", Err: err}
 	}
-	file, err := w.openPlan(plan)
+	file, remove, err := w.plans().Open(plan)
 	if err != nil {
 		return err
 	}
-	record, err := os.OpenFile(file+".log", os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	defer remove()
+	kept := filepath.Join(w.plans().Plans(), plan.File) + ".log"
+	record, err := os.OpenFile(kept, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
-		return &penumbra.Error{Kind: penumbra.Refused, What: what + ": no log can be kept", Err: pathless(err), Remedy: "make room in the data folder"}
+		return &penumbra.Error{Kind: penumbra.Refused, What: what + ": no log can be kept", Err: savedplan.Pathless(err), Remedy: "make room in the data folder"}
 	}
-	defer record.Close()
+	defer func() {
+		_ = record.Close()
+		_ = w.plans().Lock(kept) // tried again with the next plan
+	}()
+	env, err := w.credentials(cmp.Or(w.config.ApplyEnv, w.config.ReadEnv))
+	if err != nil {
+		return &penumbra.Error{Kind: penumbra.Refused, What: what + ": nothing was changed", Err: err}
+	}
 	args := []string{"apply", "-input=false", "-no-color"}
 	if w.config.Parallelism > 0 {
 		args = append(args, fmt.Sprintf("-parallelism=%d", w.config.Parallelism))
 	}
 	cmd := exec.Command(w.binary, append(args, file)...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.dir, w.environment(), record, record
-	ownGroup(cmd)
-	failed := cmd.Run()
-	text, err := readBack(record)
-	if failed == nil && err == nil {
-		_, err = io.WriteString(log, text)
-	} else {
-		_, _ = io.WriteString(log, text)
-	}
-	if failed == nil {
-		if err != nil {
-			return &penumbra.Error{Kind: penumbra.Full, What: what + ": it was applied, and its log cannot be kept", Err: pathless(err)}
+	cmd.Dir, cmd.Env = w.dir, env
+	procgroup.Own(cmd)
+	var shown redactor
+	var unlogged error
+	failed, err := procgroup.RunRecorded(cmd, record, 0, func(line []byte) {
+		if _, err := io.WriteString(log, penumbra.Redact(shown.line(string(line)))); unlogged == nil {
+			unlogged = err
 		}
-		return nil
+	})
+	text, unread := readBack(record)
+	if failed != nil {
+		return w.applyFailure(what, text, failed)
 	}
-	return w.applyFailure(what, text, failed)
+	for _, err := range []error{err, unlogged, unread} {
+		if err != nil {
+			return &penumbra.Error{Kind: penumbra.Full, What: what + ": it was applied, and its log cannot be kept", Err: savedplan.Pathless(err)}
+		}
+	}
+	return nil
 }
 
 // readBack returns what the tool wrote, redacted.

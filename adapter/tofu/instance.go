@@ -29,7 +29,9 @@ type instance struct {
 	// Of an instance in a plan:
 	action       penumbra.PlanAction
 	replacePaths []string
-	deposed      bool // left behind by a replacement, to be destroyed
+	importing    string // the identity that it is taken into the state under
+	from         string // the address that it had in the state
+	deposed      bool   // left behind by a replacement, to be destroyed
 }
 
 // applied returns the settings last applied.

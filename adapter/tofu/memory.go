@@ -86,7 +86,7 @@ func (m *memory) put(i *instance, d declarations, states *states) {
 	}
 	of := remembered{Type: i.typ, InCode: i.inCode, State: states.digest(i.address)}
 	if i.inCode {
-		of.Settings, of.Applied = i.template(d[configAddress(i.address)])
+		of.Settings, of.Applied = i.template(d[ConfigAddress(i.address)])
 	}
 	m.Resources[i.address] = of
 }
@@ -159,7 +159,7 @@ func (s *states) changed(m *memory) map[string]bool {
 	mark := func(address string) {
 		if !out[address] && s.digest(address) != m.Resources[address].State {
 			out[address] = true
-			places[configAddress(address)] = true
+			places[ConfigAddress(address)] = true
 		}
 	}
 	for address := range m.Resources {

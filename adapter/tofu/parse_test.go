@@ -225,8 +225,8 @@ func TestAddresses(t *testing.T) {
 		{`module.a["x.y]"].module.b`, "k\"${", `module.a["x.y]"].module.b.t.n["k\"$${"]`, "module.a.module.b.t.n"},
 	} {
 		got := instanceAddress(c.module, "t", "n", c.index)
-		if got != c.want || configAddress(got) != c.config {
-			t.Errorf("got %s in %s, want %s in %s", got, configAddress(got), c.want, c.config)
+		if got != c.want || ConfigAddress(got) != c.config {
+			t.Errorf("got %s in %s, want %s in %s", got, ConfigAddress(got), c.want, c.config)
 		}
 	}
 }

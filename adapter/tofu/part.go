@@ -75,7 +75,7 @@ func (q *quick) selectState() ([]byte, error) {
 func (q *quick) needed() map[string]bool {
 	places := make(map[string]bool)
 	for address := range q.candidates {
-		places[configAddress(address)] = true
+		places[ConfigAddress(address)] = true
 	}
 	out := q.code.needs(places)
 	for address := range q.candidates {
@@ -101,7 +101,7 @@ func (q *quick) selectInstances(r map[string]json.RawMessage, needed map[string]
 		}
 	}
 	at := modulePrefix(module) + typ + "." + name
-	if mode == "data" || needed[configAddress(at)] {
+	if mode == "data" || needed[ConfigAddress(at)] {
 		return r, nil
 	}
 	var instances []json.RawMessage

@@ -6,22 +6,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 
 	tfjson "github.com/hashicorp/terraform-json"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/codepatch"
+	"github.com/penumbra-iac/penumbra/internal/savedplan"
 )
-
-// keepPlans is how long a saved plan stays. One that nobody applied for that
-// long is not the world's any more.
-const keepPlans = 7 * 24 * time.Hour
 
 // Plan plans the targets, all if there are none, with the code as it is or, if
 // patch is not nil, in a copy of the code with the patch applied. The plan is
@@ -40,23 +34,26 @@ func (w *Workspace) Plan(ctx context.Context, targets []penumbra.Address, patch 
 	}
 	dir := w.dir
 	if patch != nil {
-		copied, remove, err := w.scratch(patch)
+		copied, remove, err := w.code().Copy(patch, nil)
 		if err != nil {
 			return penumbra.Plan{}, err
 		}
 		defer remove()
 		dir = copied
 	}
-	file, err := w.newPlanFile()
+	file, err := w.plans().New()
 	if err != nil {
 		return penumbra.Plan{}, err
 	}
 	p, err := w.planInto(ctx, dir, file, flags, known)
+	if err == nil {
+		err = w.plans().Lock(file)
+	}
 	if err != nil {
 		os.Remove(file)
 		return penumbra.Plan{}, err
 	}
-	p.Targets, p.PatchHash = targets, patchHash(patch)
+	p.Targets, p.PatchHash = targets, codepatch.Digest(patch)
 	return p, nil
 }
 
@@ -72,7 +69,7 @@ func (w *Workspace) planInto(ctx context.Context, dir, file string, flags []stri
 	if err := w.runIn(ctx, dir, out, &out.stdout, append(w.planFlags(file), flags...)...); err != nil {
 		return penumbra.Plan{}, w.failure(what, out, err)
 	}
-	hash, err := hashFile(file)
+	hash, err := codepatch.HashFile(file)
 	if err != nil {
 		return penumbra.Plan{}, &penumbra.Error{Kind: penumbra.Missing, What: "read the saved plan", Err: err, Remedy: "plan again"}
 	}
@@ -115,23 +112,23 @@ func (p *plan) changes(stack string) ([]penumbra.PlannedChange, string) {
 		}
 		after := settingsOf(i.planned)
 		fmt.Fprintf(h, "%q %q %q %q %q\n", i.address, i.action, i.actual.Digest(), after.Digest(), i.replacePaths)
-		if i.action == penumbra.NoChange || i.action == penumbra.Read {
+		moves := i.importing != "" || i.from != ""
+		if moves {
+			fmt.Fprintf(h, "%q %q\n", i.importing, i.from)
+		}
+		if !moves && (i.action == penumbra.NoChange || i.action == penumbra.Read) {
 			continue
 		}
-		out = append(out, penumbra.PlannedChange{
+		c := penumbra.PlannedChange{
 			Resource: penumbra.NewAddress(stack, i.address), Type: i.typ, Action: i.action,
-			Changes: pathChanges(i.actual, after), ReplacePaths: i.replacePaths,
-		})
-	}
-	slices.SortStableFunc(out, func(a, b penumbra.PlannedChange) int {
-		switch {
-		case a.Action.Disrupts() == b.Action.Disrupts():
-			return 0
-		case a.Action.Disrupts():
-			return -1
+			Changes: pathChanges(i.actual, after), ReplacePaths: i.replacePaths, Import: i.importing,
 		}
-		return 1
-	})
+		if i.from != "" {
+			c.From = penumbra.NewAddress(stack, i.from)
+		}
+		out = append(out, c)
+	}
+	penumbra.DisruptiveFirst(out)
 	return out, hex.EncodeToString(h.Sum(nil))
 }
 
@@ -183,75 +180,6 @@ func replacePaths(paths []any) []string {
 	return out
 }
 
-// newPlanFile makes an empty file in the folder of plans that only its owner
-// can read, for the tools keep the mode of a file that is there, and removes
-// plans that are too old to be applied.
-func (w *Workspace) newPlanFile() (string, error) {
-	folder := w.planFolder()
-	err := os.MkdirAll(folder, 0o700)
-	if err == nil {
-		w.prune()
-		var f *os.File
-		if f, err = os.CreateTemp(folder, w.config.Stack+"-*.plan"); err == nil {
-			return f.Name(), f.Close()
-		}
-	}
-	return "", &penumbra.Error{Kind: penumbra.Full, What: "save a plan", Err: err, Remedy: "make room in the data folder"}
-}
-
-func (w *Workspace) planFolder() string { return filepath.Join(w.data, "plans") }
-
-// prune removes what is too old from the folder of plans, and folders that a
-// process which was killed left behind.
-func (w *Workspace) prune() {
-	old := func(path string) bool {
-		info, err := os.Lstat(path)
-		return err == nil && w.config.Now().Sub(info.ModTime()) > keepPlans
-	}
-	for _, pattern := range [...]string{"plans/*", "read-*", "scratch-*"} {
-		paths, _ := filepath.Glob(filepath.Join(w.data, pattern))
-		for _, path := range paths {
-			if old(path) {
-				os.RemoveAll(path)
-			}
-		}
-	}
-}
-
-// openPlan returns the path of a saved plan after checking that it is still
-// the one that was approved.
-func (w *Workspace) openPlan(p penumbra.Plan) (string, error) {
-	if p.Stack != w.config.Stack || p.File == "" || p.File != filepath.Base(p.File) || strings.HasPrefix(p.File, ".") {
-		return "", &penumbra.Error{Kind: penumbra.Refused, What: fmt.Sprintf("%q is not a saved plan of stack %s", p.File, w.config.Stack), Remedy: "plan again"}
-	}
-	file := filepath.Join(w.planFolder(), p.File)
-	hash, err := hashFile(file)
-	if err != nil {
-		return "", &penumbra.Error{Kind: penumbra.Stale, What: "the plan is no longer saved", Err: pathless(err), Remedy: "plan again"}
-	}
-	if hash != p.Hash {
-		return "", &penumbra.Error{Kind: penumbra.Stale, What: "the saved plan is not the one that was approved", Remedy: "plan again and decide again"}
-	}
-	return file, nil
-}
-
-// pathless drops the path from an error of a file that the user never named.
-func pathless(err error) error {
-	if e, ok := err.(*fs.PathError); ok {
-		return e.Err
-	}
-	return err
-}
-
-func hashFile(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+func (w *Workspace) plans() savedplan.Folder {
+	return savedplan.Folder{Stack: w.config.Stack, Data: w.data, Now: w.config.Now, Cipher: w.config.Cipher}
 }

@@ -62,7 +62,7 @@ func (p *plan) observations(from reading) []penumbra.Observation {
 			continue // what a replacement left behind, not the resource
 		}
 		if i.inCode {
-			settings, applied := i.template(p.declared[configAddress(i.address)])
+			settings, applied := i.template(p.declared[ConfigAddress(i.address)])
 			if i.notChecked == "" {
 				out = append(out, from.template(i.address, i.typ, settings, applied))
 			}
@@ -195,6 +195,10 @@ func (d *planReader) change() error {
 	}
 	i, s := d.instance(r), d.shapes[r.Type]
 	i.action, i.replacePaths = actionOf(r.Change.Actions), replacePaths(r.Change.ReplacePaths)
+	i.from = r.PreviousAddress
+	if r.Change.Importing != nil {
+		i.importing = r.Change.Importing.ID
+	}
 	i.exists = r.Change.Before != nil
 	i.actual = d.flat.settings(r.Change.Before, r.Change.BeforeSensitive, s)
 	i.inCode = r.Change.After != nil
@@ -222,6 +226,6 @@ func (d *planReader) fromPriorState() {
 		return
 	}
 	for _, i := range d.order {
-		i.inCode = d.declared[configAddress(i.address)] != nil
+		i.inCode = d.declared[ConfigAddress(i.address)] != nil
 	}
 }

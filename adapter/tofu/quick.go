@@ -114,7 +114,7 @@ func (q *quick) survey() {
 	e.functions["file"] = fileFunc(q.w.dir)
 	q.module(e.root())
 	for _, i := range q.states.before.order {
-		place := configAddress(i.address)
+		place := ConfigAddress(i.address)
 		if _, surveyed := q.result.Resources[i.address]; surveyed {
 			continue
 		}
@@ -182,7 +182,7 @@ func (q *quick) assume(address, typ string, d *declared) remembered {
 type changes map[string]map[string]bool
 
 func (c changes) add(address, attribute string) {
-	place := configAddress(address)
+	place := ConfigAddress(address)
 	if c[place] == nil {
 		c[place] = make(map[string]bool)
 	}
@@ -203,7 +203,7 @@ func (q *quick) drift() changes {
 			q.candidates[was.address] = true
 			continue
 		}
-		d := q.declared[configAddress(was.address)]
+		d := q.declared[ConfigAddress(was.address)]
 		eachDifference(was.planned, is.planned, was.actual, is.actual, func(l leaf) {
 			if d.has(l.config) {
 				q.candidates[was.address] = true
@@ -292,7 +292,7 @@ func (q *quick) plan(ctx context.Context, temp string) (changes, bool) {
 		}
 		of := remembered{Type: i.typ, InCode: i.inCode}
 		if i.inCode {
-			of.Settings, of.Applied = i.template(found.declared[configAddress(address)])
+			of.Settings, of.Applied = i.template(found.declared[ConfigAddress(address)])
 		}
 		q.result.Resources[address] = of
 		if was == nil || !i.inCode {

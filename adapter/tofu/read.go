@@ -34,9 +34,9 @@ func (w *Workspace) Read(ctx context.Context) ([]penumbra.Observation, error) {
 	if err != nil {
 		return nil, err
 	}
-	temp, err := os.MkdirTemp(w.data, "read-")
+	temp, err := w.readFolder()
 	if err != nil {
-		return nil, &penumbra.Error{Kind: penumbra.Full, What: "make a folder for a plan", Err: err, Remedy: "make room in the data folder"}
+		return nil, err
 	}
 	defer os.RemoveAll(temp)
 	code := w.readCode(version)
@@ -65,6 +65,15 @@ func (w *Workspace) Read(ctx context.Context) ([]penumbra.Observation, error) {
 		w.remember(code, found, file, known)
 	}
 	return found.observations(from), nil
+}
+
+// readFolder makes a folder for the plan of one read; who asks for it removes it.
+func (w *Workspace) readFolder() (string, error) {
+	temp, err := os.MkdirTemp(w.data, "read-")
+	if err != nil {
+		return "", &penumbra.Error{Kind: penumbra.Full, What: "make a folder for a plan", Err: err, Remedy: "make room in the data folder"}
+	}
+	return temp, nil
 }
 
 // readPlan plans the code as it is and reads the plan.

@@ -15,31 +15,41 @@ var assignment = regexp.MustCompile(`^(\s*(?:[-+~]|-/\+|\+/-)?\s*"?([\w./-]+)"?\
 // on one line, and long ones over several: all of it goes.
 func redact(text string) string {
 	var b strings.Builder
-	until := "" // what ends a value that is being left out
+	var r redactor
 	for line := range strings.Lines(text) {
-		line, end := strings.TrimSuffix(line, "\n"), line[len(strings.TrimSuffix(line, "\n")):]
-		if until != "" {
-			if trimmed := strings.TrimSpace(line); strings.HasPrefix(trimmed, until) || strings.HasPrefix(strings.TrimLeft(trimmed, "-+~ "), until) {
-				until = ""
-			}
-			continue
-		}
-		m := assignment.FindStringSubmatch(line)
-		if m == nil || strings.HasPrefix(m[3], "(") || !penumbra.LooksSecret(m[2], penumbra.String(m[3])) {
-			b.WriteString(line + end)
-			continue
-		}
-		b.WriteString(m[1] + "(sensitive value)" + end)
-		switch value := strings.TrimSpace(m[3]); {
-		case strings.HasPrefix(value, "<<"):
-			until = "EOT"
-		case strings.HasSuffix(value, "["):
-			until = "]"
-		case strings.HasSuffix(value, "{"):
-			until = "}"
-		case strings.HasSuffix(value, "("): // jsonencode(
-			until = ")"
-		}
+		b.WriteString(r.line(line))
 	}
 	return penumbra.Redact(b.String())
+}
+
+// redactor is redact for a text that comes line by line. The zero value is ready.
+type redactor struct {
+	until string // what ends a value that is being left out
+}
+
+// line returns what may be shown of a line, "" for one that is left out.
+func (r *redactor) line(whole string) string {
+	line := strings.TrimSuffix(whole, "\n")
+	end := whole[len(line):]
+	if r.until != "" {
+		if trimmed := strings.TrimSpace(line); strings.HasPrefix(trimmed, r.until) || strings.HasPrefix(strings.TrimLeft(trimmed, "-+~ "), r.until) {
+			r.until = ""
+		}
+		return ""
+	}
+	m := assignment.FindStringSubmatch(line)
+	if m == nil || strings.HasPrefix(m[3], "(") || !penumbra.LooksSecret(m[2], penumbra.String(m[3])) {
+		return line + end
+	}
+	switch value := strings.TrimSpace(m[3]); {
+	case strings.HasPrefix(value, "<<"):
+		r.until = "EOT"
+	case strings.HasSuffix(value, "["):
+		r.until = "]"
+	case strings.HasSuffix(value, "{"):
+		r.until = "}"
+	case strings.HasSuffix(value, "("): // jsonencode(
+		r.until = ")"
+	}
+	return m[1] + "(sensitive value)" + end
 }

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/penumbra-iac/penumbra/internal/envfile"
+	"github.com/penumbra-iac/penumbra/internal/procgroup"
 )
 
 // grace is how long a command that was asked to stop may take to release what
@@ -30,18 +33,35 @@ func (w *Workspace) run(ctx context.Context, args ...string) (*output, error) {
 }
 
 func (w *Workspace) runIn(ctx context.Context, dir string, out *output, stdout io.Writer, args ...string) error {
+	env, err := w.credentials(w.config.ReadEnv)
+	if err != nil {
+		return err
+	}
 	cmd := exec.CommandContext(ctx, w.binary, args...)
-	cmd.Dir, cmd.Env = dir, w.environment()
+	cmd.Dir, cmd.Env = dir, env
 	cmd.Stdout, cmd.Stderr = stdout, &out.stderr
-	ownGroup(cmd)
+	procgroup.Own(cmd)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = grace
-	err := cmd.Run()
+	err = cmd.Run()
 	if ctx.Err() != nil {
-		killGroup(cmd)
+		procgroup.Kill(cmd)
 		return ctx.Err()
 	}
 	return err
+}
+
+// noCredentials are names that say what the code is, or how the tool is run: they
+// would make a plan of one thing and an apply of another.
+var noCredentials = []string{"TF_VAR_", "TF_CLI_ARGS", "TF_WORKSPACE", "TF_DATA_DIR", "TF_LOG"}
+
+// credentials is the environment with what a file of credentials has over it.
+func (w *Workspace) credentials(file string) ([]string, error) {
+	held, err := envfile.Read(file, noCredentials...)
+	if err != nil {
+		return nil, err
+	}
+	return append(w.environment(), held...), nil
 }
 
 // environment is the process's own, with the stack's settings over it and what

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/savedplan"
 )
 
 // Config says where a stack is and how to run the tools on it.
@@ -20,11 +21,17 @@ type Config struct {
 	// readable by its owner only. It is made if it is not there. It may lie
 	// inside Dir, as ".penumbra" does: nothing in it is taken for code.
 	DataDir string
+	// Cipher encrypts saved plans and logs; nil leaves them readable by their owner.
+	Cipher savedplan.Cipher
 	// Quick makes a read that remembers nothing cheap: see [Workspace.Read].
 	Quick bool
 	// Env is added to the environment of the tools: TF_VAR_name, TF_WORKSPACE,
 	// credentials of this stack.
 	Env map[string]string
+	// ReadEnv and ApplyEnv are files of credentials, lines NAME=value: the tools get
+	// the first when they read and plan, the second when they apply and at no other
+	// time. Without the second they apply with the first. See [envfile.Read].
+	ReadEnv, ApplyEnv string
 	// VarFiles are passed as -var-file, relative to Dir.
 	VarFiles []string
 	// Parallelism is how many resources are read at once; 0 is the tools' own

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/codepatch"
 )
 
 const cache = penumbra.Address("shop/conffile_service.cache")
@@ -27,7 +29,7 @@ func (s *stack) patch(name, from, to string) *penumbra.Patch {
 		s.t.Fatalf("no %q in %s (%v)", from, name, err)
 	}
 	return &penumbra.Patch{Stack: "shop", Files: []penumbra.FilePatch{{
-		Path: name, Base: hashText(string(before)), Before: string(before), After: strings.Replace(string(before), from, to, 1),
+		Path: name, Base: codepatch.HashText(string(before)), Before: string(before), After: strings.Replace(string(before), from, to, 1),
 	}}}
 }
 
@@ -202,7 +204,7 @@ func TestWriteAndRevertPatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"../x.tf", outside, "link.tf"} {
-		err := s.w.WritePatch(ctx, penumbra.Patch{Files: []penumbra.FilePatch{{Path: name, Base: hashText("")}}})
+		err := s.w.WritePatch(ctx, penumbra.Patch{Files: []penumbra.FilePatch{{Path: name, Base: codepatch.HashText("")}}})
 		if penumbra.KindOf(err) != penumbra.Refused {
 			t.Errorf("%s: %v, want Refused", name, err)
 		}
@@ -223,7 +225,7 @@ func fingerprint(t *testing.T, dir string) string {
 		}
 		hash := ""
 		if info.Mode().IsRegular() {
-			if hash, err = hashFile(path); err != nil {
+			if hash, err = codepatch.HashFile(path); err != nil {
 				return err
 			}
 		}
@@ -352,7 +354,7 @@ func TestDataFolderInsideTheStack(t *testing.T) {
 	if p := s.plan(patch, cache); !p.IsEmpty() {
 		t.Errorf("the code follows the edit, and the plan has %+v", p.Changes)
 	}
-	dir, remove, err := s.w.scratch(patch)
+	dir, remove, err := s.w.code().Copy(patch, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -362,5 +364,68 @@ func TestDataFolderInsideTheStack(t *testing.T) {
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "main.tf")); err != nil {
 		t.Error(err)
+	}
+}
+
+// What reads and plans never has the credentials of what applies, and they are read
+// anew each time.
+func TestCredentialsForReadingAndForApplying(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, nil)
+	dir := t.TempDir()
+	put := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	told := filepath.Join(dir, "told")
+	wrapped := put("tool", "#!/bin/sh\necho \"$1 ${CLOUD_KEY-none} ${CLOUD_ADMIN-none}\" >>"+told+"\nexec "+s.w.binary+" \"$@\"\n", 0o700)
+	config := s.w.config
+	config.Binary = wrapped
+	config.ReadEnv, config.ApplyEnv = put("read.env", "CLOUD_KEY=reader\n", 0o600), put("apply.env", "CLOUD_KEY=writer\nCLOUD_ADMIN=yes\n", 0o600)
+	var err error
+	if s.w, err = New(config); err != nil {
+		t.Fatal(err)
+	}
+	s.edit("etc/cache.conf", "memory_mb = 512", "memory_mb = 640")
+	if _, err := s.w.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p := s.plan(nil, cache)
+	put("apply.env", "CLOUD_KEY=\n", 0o644)
+	if err := os.Chmod(config.ApplyEnv, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.w.Apply(t.Context(), p, io.Discard); penumbra.KindOf(err) != penumbra.Refused || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("credentials that all may read: %v", err)
+	}
+	put("apply.env", "CLOUD_KEY=renewed\nCLOUD_ADMIN=yes\n", 0o600)
+	if err := os.Chmod(config.ApplyEnv, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.w.Apply(t.Context(), p, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(told)
+	if err != nil {
+		t.Fatal(err)
+	}
+	applies, others := 0, 0
+	for line := range strings.Lines(string(data)) {
+		verb, held, _ := strings.Cut(strings.TrimSpace(line), " ")
+		want := "reader none"
+		if verb == "apply" {
+			applies, want = applies+1, "renewed yes"
+		} else {
+			others++
+		}
+		if held != want {
+			t.Errorf("%s was started with %q, want %q", verb, held, want)
+		}
+	}
+	if applies != 1 || others < 2 {
+		t.Errorf("started %d times to apply and %d times to read and plan:\n%s", applies, others, data)
 	}
 }

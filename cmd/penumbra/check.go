@@ -2,21 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/adapter/tofu"
-	"github.com/penumbra-iac/penumbra/drift"
-	"github.com/penumbra-iac/penumbra/engine"
-	"github.com/penumbra-iac/penumbra/store/sqlite"
-	"github.com/penumbra-iac/penumbra/timeline"
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/wire"
 )
 
 // checkFlags are what one look may be told.
@@ -103,33 +98,35 @@ type checked struct {
 }
 
 func (a *app) check(ctx context.Context, dir string, f checkFlags) error {
-	if err := a.outputs(checkFormats...); err != nil {
+	if err := a.Outputs(checkFormats...); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	c, err := a.config()
+	c, err := a.Config()
 	if err != nil {
 		return err
 	}
 	if f.stack == "" {
-		f.stack = c.stackOf(dir)
+		f.stack = c.StackOf(dir)
 	}
 	started := time.Now()
-	key, err := checkKey(c.dataDir())
+	key, err := wire.LookKey(c.DataDir())
 	if err != nil {
 		return err
 	}
 	var read []penumbra.Observation
-	err = a.waiting("reading "+f.stack, func() (err error) {
-		read, err = readOnce(ctx, a.in, dir, f, key)
+	err = a.Waiting("reading "+f.stack, func() (err error) {
+		read, err = readOnce(ctx, a.In, dir, f, key)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	at := time.Now().UTC()
-	assessments, kind, err := a.look(ctx, c, dir, f, read, at)
+	assessments, kind, err := wire.Look(ctx, c, wire.LookOptions{
+		Dir: dir, Stack: f.stack, Ignore: f.ignore, State: f.state != "", Fresh: f.fresh, Log: a.Logger(), Version: a.Version,
+	}, read, at)
 	if err != nil {
 		return err
 	}
@@ -148,32 +145,6 @@ func (a *app) check(ctx context.Context, dir string, f checkFlags) error {
 		return &driftFound{code: f.driftCode}
 	}
 	return nil
-}
-
-// checkKey returns the data directory's sealing key, or one for this look only:
-// a check writes nothing, and its hashes are compared with each other alone.
-func checkKey(dir string) (penumbra.Key, error) {
-	if _, err := os.Stat(filepath.Join(dir, "sealing.key")); err != nil && os.Getenv("PENUMBRA_KEY") == "" {
-		return penumbra.Key(random(32)), nil
-	}
-	return sealingKey(dir)
-}
-
-// stackOf returns the name of the stack whose folder dir is, or dir's own name.
-func (c *config) stackOf(dir string) string {
-	abs, err := absolute(dir)
-	if err != nil {
-		return "stack"
-	}
-	for _, s := range c.Stacks {
-		if c.path(s.Dir) == abs || filepath.Clean(c.path(s.Dir)) == abs {
-			return s.Name
-		}
-	}
-	if name := filepath.Base(abs); penumbra.ValidStackName(name) {
-		return name
-	}
-	return "stack"
 }
 
 func readOnce(ctx context.Context, in io.Reader, dir string, f checkFlags, key penumbra.Key) ([]penumbra.Observation, error) {
@@ -215,99 +186,6 @@ func readFile(in io.Reader, name string, read func(io.Reader, time.Time) ([]penu
 		return nil, err
 	}
 	return read(f, info.ModTime().UTC())
-}
-
-// look judges what was read, by the recorded shadow where there is one.
-func (a *app) look(ctx context.Context, c *config, dir string, f checkFlags, read []penumbra.Observation, at time.Time) ([]penumbra.Assessment, string, error) {
-	th, err := c.thresholds()
-	if err != nil {
-		return nil, "", err
-	}
-	th.Support = 0 // one look has only this moment to speak
-	judge, err := drift.NewJudge(th)
-	if err != nil {
-		return nil, "", err
-	}
-	rules, err := ignoreRules(c, dir, f.ignore)
-	if err != nil {
-		return nil, "", err
-	}
-	path := filepath.Join(c.dataDir(), storeFile)
-	if _, err := os.Stat(path); err == nil && !f.fresh {
-		return a.lookRecorded(ctx, c, f, path, judge, rules, read)
-	}
-	if f.state != "" {
-		return nil, "", &penumbra.Error{
-			Kind: penumbra.Missing, What: "a state says nothing of what should be there, and there is no recorded shadow to hold it against",
-			Remedy: "let `penumbra serve` watch the stack, or take its timeline in with `penumbra ingest`; `penumbra check DIR` needs neither",
-		}
-	}
-	if err := judge.SetRules(rules); err != nil {
-		return nil, "", err
-	}
-	family := c.Model
-	if family == engine.AutoModel {
-		family = engine.FirstFamily
-	}
-	s := engine.Stages{Shadow: families[family](servedSeed), Judge: judge, Fold: timeline.Fold, Order: timeline.Order, Confidence: c.Confidence}
-	nothing := func(penumbra.Address) (penumbra.Resource, bool) { return penumbra.Resource{}, false }
-	return s.Look(nothing, read, at), "fresh", nil
-}
-
-func (a *app) lookRecorded(ctx context.Context, c *config, f checkFlags, path string, judge *drift.Judge, rules []penumbra.Rule, read []penumbra.Observation) ([]penumbra.Assessment, string, error) {
-	store, err := sqlite.Open(path, sqlite.ReadOnly())
-	if err != nil {
-		return nil, "", err
-	}
-	defer store.Close()
-	e, err := engine.New(ctx, engine.Config{
-		Store: store, NewFamily: newFamily, Judge: &ruled{Judge: judge, fixed: rules}, Codec: codec{}, Fold: timeline.Fold, Order: timeline.Order,
-		Confidence: c.Confidence, ReadOnly: true, ModelName: c.Model, Version: buildVersion(), Log: a.logger(),
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	if f.state != "" {
-		if _, err := e.Resources(ctx, f.stack); err != nil {
-			return nil, "", err // nothing to hold the state against
-		}
-	}
-	return e.Look(read), "recorded", nil
-}
-
-// ruled is a judge with rules of a file before those of the store.
-type ruled struct {
-	*drift.Judge
-	fixed []penumbra.Rule
-}
-
-// SetRules replaces the store's rules; the file's stay before them.
-func (r *ruled) SetRules(rules []penumbra.Rule) error {
-	return r.Judge.SetRules(append(append([]penumbra.Rule{}, r.fixed...), rules...))
-}
-
-// ignoreFile is the name of the file of ignore rules beside the code.
-const ignoreFile = ".penumbraignore"
-
-// ignoreRules reads the file of ignore rules: the one named, the configured
-// one, or the one in dir if there is one.
-func ignoreRules(c *config, dir, name string) ([]penumbra.Rule, error) {
-	if name == "" {
-		name = c.path(c.Ignore)
-	}
-	optional := name == ""
-	if optional {
-		name = filepath.Join(dir, ignoreFile)
-	}
-	f, err := os.Open(name)
-	if optional && errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, &penumbra.Error{Kind: penumbra.Missing, What: "read ignore rules", Remedy: "check the file's name", Err: err}
-	}
-	defer f.Close()
-	return drift.ParseRules(f)
 }
 
 func summarise(assessments []penumbra.Assessment) checked {

@@ -3,19 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/penumbra-iac/penumbra"
-	"github.com/penumbra-iac/penumbra/engine"
-	"github.com/penumbra-iac/penumbra/shadow/explain"
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/console"
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/words"
 )
-
-// explained is how the engine has its shadow explained.
-func explained(s engine.Shadow, r *penumbra.Resource, path string, at time.Time, f *penumbra.Finding, d *penumbra.Drift) penumbra.Explanation {
-	return explain.Of(s, explain.Question{Resource: r, Path: path, Time: at, Finding: f, Drift: d})
-}
 
 func (a *app) explainCommand() *cobra.Command {
 	return &cobra.Command{
@@ -33,9 +27,9 @@ then what is most likely to leave.`,
   penumbra explain 'shop/conffile_service.web["a"]'
   penumbra explain shop/aws_db_instance.main -o json | jq -r '.[].sentence'`,
 		Args:              cobra.RangeArgs(1, 2),
-		ValidArgsFunction: a.completeSettings,
+		ValidArgsFunction: a.CompleteSettings,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.asking(cmd, func(ctx context.Context, s *service) error {
+			return a.Asking(cmd, func(ctx context.Context, s *console.Service) error {
 				path := ""
 				if len(args) > 1 {
 					path = args[1]
@@ -44,17 +38,17 @@ then what is most likely to leave.`,
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
-					return a.json(explanations)
+				if a.Output == "json" {
+					return a.JSON(explanations)
 				}
 				for i := range explanations {
 					if i > 0 {
-						fmt.Fprintln(a.out)
+						fmt.Fprintln(a.Out)
 					}
 					a.showExplanation(&explanations[i])
 				}
 				if len(explanations) == 0 {
-					fmt.Fprintln(a.out, "There is no setting to explain.")
+					fmt.Fprintln(a.Out, "There is no setting to explain.")
 				}
 				return nil
 			})
@@ -71,20 +65,20 @@ func (a *app) showExplanation(e *penumbra.Explanation) {
 	if name == "" {
 		name = string(e.Resource)
 	}
-	fmt.Fprintf(a.out, "%s  %s\n%s\n", a.paint(bold, name), a.verdict(e.Verdict), e.Sentence)
-	t := a.table("LEFT OUT", "THEN IN "+penumbra.HorizonNames[e.Horizon], "EFFECT", "")
+	fmt.Fprintf(a.Out, "%s  %s\n%s\n", a.Paint(console.Bold, name), a.Verdict(e.Verdict), e.Sentence)
+	t := a.Table("LEFT OUT", "THEN IN "+penumbra.HorizonNames[e.Horizon], "EFFECT", "")
 	rows := 0
 	for i := range e.Influences {
 		x := &e.Influences[i]
 		if x.Effect < leastShown && x.Effect > -leastShown {
 			continue
 		}
-		t.AppendRow([]any{x.Kind, percent(x.Without[e.Horizon]), fmt.Sprintf("%+.1f", x.Effect), shorten(x.Text, 90)})
+		t.AppendRow([]any{x.Kind, penumbra.Percent(x.Without[e.Horizon]), fmt.Sprintf("%+.1f", x.Effect), words.Shorten(x.Text, 90)})
 		rows++
 	}
 	if rows == 0 {
 		return
 	}
-	t.AppendRow([]any{"all of it", percent(e.Without[e.Horizon]), "", ""})
+	t.AppendRow([]any{"all of it", penumbra.Percent(e.Without[e.Horizon]), "", ""})
 	t.Render()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/wire"
 )
 
 func (a *app) initCommand() *cobra.Command {
@@ -32,10 +33,10 @@ An example of the file:
   penumbra init --stack web=web/ --stack data=data/prod/`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := a.outputs("human", "json"); err != nil {
+			if err := a.Outputs("human", "json"); err != nil {
 				return err
 			}
-			path := cmp.Or(a.configName, configFile)
+			path := cmp.Or(a.ConfigName, wire.ConfigFile)
 			text, err := newConfig(filepath.Dir(path), stacks)
 			if err != nil {
 				return err
@@ -51,10 +52,10 @@ An example of the file:
 			if err := errors.Join(err, f.Close()); err != nil {
 				return err
 			}
-			if a.output == "json" {
-				return a.json(map[string]string{"config": path})
+			if a.Output == "json" {
+				return a.JSON(map[string]string{"config": path})
 			}
-			fmt.Fprintf(a.out, "Wrote %s. Next: `penumbra serve`, or `penumbra check DIR` for one look.\n", path)
+			fmt.Fprintf(a.Out, "Wrote %s. Next: `penumbra serve`, or `penumbra check DIR` for one look.\n", path)
 			return nil
 		},
 	}
@@ -95,7 +96,7 @@ func newStack(folder, arg string) (name, dir string, err error) {
 	if !named {
 		dir = arg
 	}
-	abs, err := absolute(dir)
+	abs, err := wire.Absolute(dir)
 	if err != nil {
 		return "", "", err
 	}
@@ -114,7 +115,7 @@ func newStack(folder, arg string) (name, dir string, err error) {
 	if filepath.IsAbs(dir) {
 		return name, dir, nil
 	}
-	if folder, err = absolute(folder); err == nil {
+	if folder, err = wire.Absolute(folder); err == nil {
 		dir, err = filepath.Rel(folder, abs)
 	}
 	return name, filepath.ToSlash(dir), err

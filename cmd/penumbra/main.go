@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/console"
 )
 
 func main() {
@@ -24,7 +25,7 @@ func main() {
 
 // Main runs the program and returns its exit code. Tests run it too.
 func Main(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
-	a := &app{in: in, out: out, err: errs}
+	a := &app{&console.Console{In: in, Out: console.Harmless(out), Err: errs, Version: buildVersion()}}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -66,13 +67,13 @@ func exitCode(err error) int {
 func (a *app) complain(err error) {
 	var e *penumbra.Error
 	if !errors.As(err, &e) {
-		fmt.Fprintf(a.err, "%s %s\n", a.paint(red, "Error:"), penumbra.Redact(err.Error()))
+		fmt.Fprintf(a.Err, "%s %s\n", a.Paint(console.Red, "Error:"), penumbra.Redact(err.Error()))
 		return
 	}
 	text := *e
 	text.Remedy = ""
-	fmt.Fprintf(a.err, "%s %s\n", a.paint(red, "Error:"), penumbra.Redact(text.Error()))
+	fmt.Fprintf(a.Err, "%s %s\n", a.Paint(console.Red, "Error:"), penumbra.Redact(text.Error()))
 	if e.Remedy != "" {
-		fmt.Fprintf(a.err, "%s %s\n", a.paint(bold, "What to do:"), e.Remedy)
+		fmt.Fprintf(a.Err, "%s %s\n", a.Paint(console.Bold, "What to do:"), e.Remedy)
 	}
 }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/wire"
 )
 
 var update = flag.Bool("update", false, "write what was printed into the golden files of the scripts")
@@ -39,6 +41,16 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("PENUMBRA", program)
+			lab, err := filepath.Abs(filepath.Join("..", "..", "lab"))
+			if err != nil {
+				return err
+			}
+			env.Setenv("LAB", lab)
+			deploy, err := filepath.Abs(filepath.Join("..", "..", "deploy"))
+			if err != nil {
+				return err
+			}
+			env.Setenv("DEPLOY", deploy)
 			return os.CopyFS(filepath.Join(env.WorkDir, "recorded"), os.DirFS(filepath.Join("testdata", "recorded")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -51,6 +63,15 @@ func TestScripts(t *testing.T) {
 			"junit":    validJUnit,
 			"shortcut": shortcut,
 			"weekly":   weekly,
+			"told":     told,
+			"as":       as,
+			"remote":   remote,
+			"hook":     hook,
+			"heard":    heard,
+			"until":    until,
+			"fetch":    fetch,
+			"queried":  queried,
+			"promtool": promtool,
 		},
 	})
 }
@@ -97,13 +118,18 @@ func nowhere(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// await FILE waits until another process has made the file.
+// await [-size] FILE waits until another process has made the file, and with
+// -size written something to it.
 func await(ts *testscript.TestScript, _ bool, args []string) {
+	least := int64(0)
+	if args[0] == "-size" {
+		least, args = 1, args[1:]
+	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	limit := time.After(30 * time.Second)
 	for {
-		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+		if info, err := os.Stat(ts.MkAbs(args[0])); err == nil && info.Size() >= least {
 			return
 		}
 		select {
@@ -117,7 +143,7 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 // hold DIR works on a data directory, as another process would, until the
 // script ends.
 func hold(ts *testscript.TestScript, _ bool, args []string) {
-	lock, err := lockData(ts.MkAbs(args[0]))
+	lock, err := wire.LockData(ts.MkAbs(args[0]))
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(lock.Unlock()) })
 }

@@ -11,13 +11,14 @@ import (
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/adapter/hcl"
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/console"
 )
 
 // report writes what a check found in the format asked for.
 func (a *app) report(out checked, f checkFlags) error {
-	switch a.output {
+	switch a.Output {
 	case "json":
-		return a.json(out)
+		return a.JSON(out)
 	case "sarif":
 		return a.sarif(out)
 	case "junit":
@@ -32,34 +33,34 @@ func (a *app) report(out checked, f checkFlags) error {
 func (a *app) tell(out checked, f checkFlags) {
 	for i := range out.Assessments {
 		x := &out.Assessments[i]
-		fmt.Fprintf(a.out, "%s  %s\n", a.verdict(x.Verdict()), a.paint(bold, string(x.Resource)))
+		fmt.Fprintf(a.Out, "%s  %s\n", a.Verdict(x.Verdict()), a.Paint(console.Bold, string(x.Resource)))
 		if x.NotChecked != "" {
-			fmt.Fprintf(a.out, "    %s\n", x.NotChecked)
+			fmt.Fprintf(a.Out, "    %s\n", x.NotChecked)
 		}
 		for j := range x.Findings {
 			finding := &x.Findings[j]
-			text := findingText(finding)
+			text := finding.Brief()
 			if finding.Rule != "" {
 				text += ", ignored by rule " + finding.Rule
 			}
-			fmt.Fprintf(a.out, "    %-12s %s\n", finding.Verdict, text)
+			fmt.Fprintf(a.Out, "    %-12s %s\n", finding.Verdict, text)
 		}
 	}
 	if len(out.Assessments) > 0 {
-		fmt.Fprintln(a.out)
+		fmt.Fprintln(a.Out)
 	}
 	switch {
 	case out.NotChecked > 0:
-		fmt.Fprintf(a.out, "%s %d of %d resources of %s were not checked, %d drifted.\n", a.paint(violet, "?"), out.NotChecked, out.Resources, out.Stack, out.Drifted)
+		fmt.Fprintf(a.Out, "%s %d of %d resources of %s were not checked, %d drifted.\n", a.Paint(console.Violet, "?"), out.NotChecked, out.Resources, out.Stack, out.Drifted)
 	case out.Drifted > 0:
-		fmt.Fprintf(a.out, "%s %d of %d resources of %s drifted.\n", a.paint(red, "✗"), out.Drifted, out.Resources, out.Stack)
+		fmt.Fprintf(a.Out, "%s %d of %d resources of %s drifted.\n", a.Paint(console.Red, "✗"), out.Drifted, out.Resources, out.Stack)
 	case out.Resources == 0:
-		fmt.Fprintf(a.out, "%s has no resources.\n", out.Stack)
+		fmt.Fprintf(a.Out, "%s has no resources.\n", out.Stack)
 	default:
-		fmt.Fprintf(a.out, "%s %d resources of %s checked, no drift.\n", a.paint(green, "✓"), out.Resources, out.Stack)
+		fmt.Fprintf(a.Out, "%s %d resources of %s checked, no drift.\n", a.Paint(console.Green, "✓"), out.Resources, out.Stack)
 	}
 	if out.Shadow == "fresh" && f.plan == "" && out.Drifted > 0 {
-		fmt.Fprintln(a.out, a.paint(faint, "Judged by the code alone: `penumbra serve` learns what is habit and what is not."))
+		fmt.Fprintln(a.Out, a.Paint(console.Faint, "Judged by the code alone: `penumbra serve` learns what is habit and what is not."))
 	}
 }
 
@@ -76,7 +77,7 @@ var ruleIDs = map[penumbra.Verdict]struct{ id, text, level string }{
 func (a *app) sarif(out checked) error {
 	doc := report.NewV210Report()
 	run := sarif.NewRunWithInformationURI("penumbra", "https://github.com/penumbra-iac/penumbra")
-	run.Tool.Driver.WithVersion(buildVersion())
+	run.Tool.Driver.WithVersion(a.Version)
 	run.WithResults([]*sarif.Result{})
 	places := locator{dir: out.Dir}
 	add := func(address penumbra.Address, v penumbra.Verdict, text string) {
@@ -99,11 +100,11 @@ func (a *app) sarif(out checked) error {
 			add(x.Resource, penumbra.NotChecked, string(x.Resource)+" was not checked: "+x.NotChecked)
 		}
 		for j := range x.Findings {
-			add(x.Resource, x.Findings[j].Verdict, string(x.Resource)+": "+findingText(&x.Findings[j]))
+			add(x.Resource, x.Findings[j].Verdict, string(x.Resource)+": "+x.Findings[j].Brief())
 		}
 	}
 	doc.AddRun(run)
-	return doc.PrettyWrite(a.out)
+	return doc.PrettyWrite(a.Out)
 }
 
 // locator finds where resources are declared.
@@ -157,7 +158,7 @@ func (a *app) junit(out checked) error {
 		c := junitCase{Class: out.Stack, Name: x.Resource.Local()}
 		var text string
 		for j := range x.Findings {
-			text += x.Findings[j].Verdict.String() + ": " + findingText(&x.Findings[j]) + "\n"
+			text += x.Findings[j].Verdict.String() + ": " + x.Findings[j].Brief() + "\n"
 		}
 		switch {
 		case x.NotChecked != "":
@@ -173,12 +174,12 @@ func (a *app) junit(out checked) error {
 		Class: out.Stack, Name: fmt.Sprintf("%d resources in sync", out.Resources-len(out.Assessments)),
 	})
 	suite.Tests = len(suite.Cases)
-	fmt.Fprint(a.out, xml.Header)
-	enc := xml.NewEncoder(a.out)
+	fmt.Fprint(a.Out, xml.Header)
+	enc := xml.NewEncoder(a.Out)
 	enc.Indent("", "  ")
 	if err := enc.Encode(suite); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(a.out)
+	_, err := fmt.Fprintln(a.Out)
 	return err
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,30 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/console"
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/words"
 )
-
-// asking runs f with the service, and takes care of its end.
-func (a *app) asking(cmd *cobra.Command, f func(context.Context, *service) error) (err error) {
-	if err := a.outputs("human", "json"); err != nil {
-		return err
-	}
-	s, err := a.connect(cmd.Context())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close(context.WithoutCancel(cmd.Context()))) }()
-	return f(cmd.Context(), s)
-}
-
-// table starts a table in the house's style.
-func (a *app) table(header ...any) table.Writer {
-	t := table.NewWriter()
-	t.SetOutputMirror(a.out)
-	t.SetStyle(table.StyleLight)
-	t.Style().Options = table.OptionsNoBordersAndSeparators
-	t.AppendHeader(header)
-	return t
-}
 
 func (a *app) statusCommand() *cobra.Command {
 	var resources bool
@@ -49,7 +27,7 @@ func (a *app) statusCommand() *cobra.Command {
   penumbra status -o json | jq .stacks`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.asking(cmd, func(ctx context.Context, s *service) error {
+			return a.Asking(cmd, func(ctx context.Context, s *console.Service) error {
 				stack := ""
 				if len(args) > 0 {
 					stack = args[0]
@@ -62,7 +40,7 @@ func (a *app) statusCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) showStatus(ctx context.Context, s *service, stack string, resources bool) error {
+func (a *app) showStatus(ctx context.Context, s *console.Service, stack string, resources bool) error {
 	status, err := s.Status(ctx)
 	if err != nil {
 		return err
@@ -73,42 +51,86 @@ func (a *app) showStatus(ctx context.Context, s *service, stack string, resource
 			return err
 		}
 	}
-	if a.output == "json" {
-		return a.json(struct {
+	if a.Output == "json" {
+		return a.JSON(struct {
 			penumbra.Status
 			Daemon bool                      `json:"daemon"`
 			List   []penumbra.ResourceStatus `json:"list,omitempty"`
-		}{status, s.daemon, list})
+		}{status, s.Daemon, list})
 	}
-	if !s.daemon {
-		fmt.Fprintln(a.out, a.paint(faint, "No daemon runs here: this is what was last recorded. `penumbra serve` keeps it current."))
+	if !s.Daemon {
+		fmt.Fprintln(a.Out, a.Paint(console.Faint, "No daemon runs here: this is what was last recorded. `penumbra serve` keeps it current."))
 	}
-	t := a.table("STACK", "SOURCE", "RESOURCES", "WORST", "LAST READ", "NEXT", "")
+	t := a.Table("STACK", "SOURCE", "RESOURCES", "WORST", "LAST READ", "NEXT", "")
 	for _, x := range status.Stacks {
-		t.AppendRow(table.Row{x.Name, x.Source, x.Resources, a.verdict(x.Worst), ago(status.Time, x.LastRead), ahead(status.Time, x.NextRead), shorten(x.Error, 60)})
+		failed := x.Error
+		if len(x.Sources) > 0 {
+			failed = "" // the source says it
+		}
+		t.AppendRow(table.Row{x.Name, x.Source, x.Resources, a.Verdict(x.Worst), words.Ago(status.Time, x.LastRead), words.Ahead(status.Time, x.NextRead), words.Shorten(failed, 60)})
+		for _, src := range x.Sources {
+			t.AppendRow(table.Row{"", "· " + src.Name, "", "", words.Ago(status.Time, src.LastRead), words.Ahead(status.Time, src.NextRead), a.failing(src.Error, src.Failures)})
+			for _, c := range src.Cadence {
+				t.AppendRow(table.Row{"", "  " + words.Shorten(cmp.Or(c.Match, "all others"), 40), c.Resources, "", "", words.Ahead(status.Time, c.NextRead), "every " + words.Span(c.Every)})
+			}
+		}
 	}
 	t.Render()
-	fmt.Fprintf(a.out, "\n%d resources, %d settings, %d observations", status.Resources, status.Settings, status.Observations)
+	fmt.Fprintf(a.Out, "\n%d resources, %d settings, %d observations", status.Resources, status.Settings, status.Observations)
 	if status.Quarantined > 0 {
-		fmt.Fprintf(a.out, ", %d lines kept aside", status.Quarantined)
+		fmt.Fprintf(a.Out, ", %d lines kept aside", status.Quarantined)
 	}
-	fmt.Fprintf(a.out, "; model %s", status.Model)
+	fmt.Fprintf(a.Out, "; model %s", status.Model)
 	if status.ModelVersion > 0 {
-		fmt.Fprintf(a.out, ", version %d", status.ModelVersion)
+		fmt.Fprintf(a.Out, ", version %d", status.ModelVersion)
 	}
-	fmt.Fprintln(a.out)
+	fmt.Fprintln(a.Out)
 	a.counts("Resources", status.Verdicts)
 	a.counts("Open findings", status.Drifts)
+	a.closer(&status)
+	a.listening(&status)
 	if list == nil {
 		return nil
 	}
-	fmt.Fprintln(a.out)
-	t = a.table("RESOURCE", "VERDICT", "DECLARED", "SETTINGS", "SEEN")
+	fmt.Fprintln(a.Out)
+	t = a.Table("RESOURCE", "VERDICT", "DECLARED", "SETTINGS", "SEEN", "NEXT")
 	for _, r := range list {
-		t.AppendRow(table.Row{r.Address, a.verdict(r.Verdict), r.Declared, r.Settings, ago(status.Time, r.Snapshot)})
+		t.AppendRow(table.Row{r.Address, a.Verdict(r.Verdict), r.Declared, r.Settings, words.Ago(status.Time, r.Snapshot), words.Ahead(status.Time, r.NextRead)})
 	}
 	t.Render()
 	return nil
+}
+
+// closer says which resources are read more often, and until when.
+func (a *app) closer(status *penumbra.Status) {
+	for _, x := range status.Closer {
+		fmt.Fprintf(a.Out, "Watched closer: %s\n", closerText(status.Time, &x))
+	}
+}
+
+func closerText(now time.Time, x *penumbra.Attention) string {
+	return fmt.Sprintf("%s every %s instead of every %s until %s, %s (drift %s)", x.Resource, words.Span(x.Every), words.Span(x.Usually), x.Until.UTC().Format(time.DateTime), words.Ahead(now, x.Until), x.Drift)
+}
+
+// listening says what is wrong with inputs and metrics, nothing if all is well.
+func (a *app) listening(status *penumbra.Status) {
+	switch status.Anomalies {
+	case 0:
+	case 1:
+		fmt.Fprintln(a.Out, a.Paint(console.Yellow, "1 metric is out of its band:"), "`penumbra anomalies --active`")
+	default:
+		fmt.Fprintln(a.Out, a.Paint(console.Yellow, fmt.Sprintf("%d metrics are out of their bands:", status.Anomalies)), "`penumbra anomalies --active`")
+	}
+	for _, x := range status.Files {
+		if x.Error != "" {
+			fmt.Fprintf(a.Out, "The %s of %s are in use: %s\n", x.Name, x.Read.UTC().Format(time.DateTime), a.failing(x.Error, 0))
+		}
+	}
+	for i := range status.Inputs {
+		if x := &status.Inputs[i]; x.Error != "" {
+			fmt.Fprintf(a.Out, "Input %s: %s\n", x.Name, a.failing(x.Error, x.Failures))
+		}
+	}
 }
 
 func (a *app) counts(what string, counts map[penumbra.Verdict]int) {
@@ -124,9 +146,9 @@ func (a *app) counts(what string, counts map[penumbra.Verdict]int) {
 	slices.SortFunc(verdicts, func(x, y penumbra.Verdict) int { return cmp.Compare(y, x) })
 	parts := make([]string, len(verdicts))
 	for i, v := range verdicts {
-		parts[i] = fmt.Sprintf("%s %d", a.verdict(v), counts[v])
+		parts[i] = fmt.Sprintf("%s %d", a.Verdict(v), counts[v])
 	}
-	fmt.Fprintf(a.out, "%s: %s\n", what, strings.Join(parts, ", "))
+	fmt.Fprintf(a.Out, "%s: %s\n", what, strings.Join(parts, ", "))
 }
 
 func (a *app) shadowCommand() *cobra.Command {
@@ -141,15 +163,15 @@ func (a *app) shadowCommand() *cobra.Command {
 		Example: `  penumbra shadow show 'shop/conffile_service.web["a"]'
   penumbra shadow show shop/aws_db_instance.main -o json`,
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeAddresses,
+		ValidArgsFunction: a.CompleteAddresses,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.asking(cmd, func(ctx context.Context, s *service) error {
+			return a.Asking(cmd, func(ctx context.Context, s *console.Service) error {
 				view, err := s.Shadow(ctx, penumbra.Address(args[0]))
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
-					return a.json(view)
+				if a.Output == "json" {
+					return a.JSON(view)
 				}
 				a.showShadow(&view)
 				return nil
@@ -160,60 +182,35 @@ func (a *app) shadowCommand() *cobra.Command {
 }
 
 func (a *app) showShadow(view *penumbra.ShadowView) {
-	fmt.Fprintf(a.out, "%s  %s\n", a.paint(bold, string(view.Resource.Address)), a.verdict(view.Verdict))
+	fmt.Fprintf(a.Out, "%s  %s\n", a.Paint(console.Bold, string(view.Resource.Address)), a.Verdict(view.Verdict))
 	if view.Resource.NotChecked != "" {
-		fmt.Fprintf(a.out, "not checked: %s\n", view.Resource.NotChecked)
+		fmt.Fprintf(a.Out, "not checked: %s\n", view.Resource.NotChecked)
 	}
-	fmt.Fprintf(a.out, "as of %s; the chance to leave is within 1 h, 1 d, 7 d, 30 d\n\n", view.Time.Format(time.RFC3339))
-	t := a.table("SETTING", "VERDICT", "TEMPLATE", "ACTUAL", "EXPECTED", "LEAVES", "")
+	fmt.Fprintf(a.Out, "as of %s%s; the chance to leave is within 1 h, 1 d, 7 d, 30 d\n\n", view.Time.Format(time.RFC3339), words.Prefixed(", read again ", words.Ahead(view.Time, view.NextRead)))
+	if view.Closer != nil {
+		fmt.Fprintf(a.Out, "Watched closer: %s\n\n", closerText(view.Time, view.Closer))
+	}
+	t := a.Table("SETTING", "VERDICT", "TEMPLATE", "ACTUAL", "EXPECTED", "LEAVES", "")
 	for _, s := range view.Settings {
 		template := "(undeclared)"
 		if s.Declared {
-			template = shorten(s.Template.String(), 24)
+			template = words.Shorten(s.Template.String(), 24)
+		} else if l := s.Expectation.Limit; l != nil {
+			template = boundsText(l)
 		}
-		t.AppendRow(table.Row{s.Path, a.verdict(s.Verdict), template, shorten(s.Actual.String(), 24), shorten(expected(&s.Expectation), 44), leaves(&s.Forecast), shorten(s.Forecast.Reason, 60)})
+		t.AppendRow(table.Row{s.Path, a.Verdict(s.Verdict), template, words.Shorten(s.Actual.String(), 24), words.Shorten(words.Expected(&s.Expectation), 44), leaves(&s.Forecast), words.Shorten(cmp.Or(movedBy(view.Time, s.Moved), s.Forecast.Reason), 60)})
 	}
 	t.Render()
 	if n := len(view.History); n > 0 {
-		fmt.Fprintf(a.out, "\nLast changes\n")
+		fmt.Fprintf(a.Out, "\nLast changes\n")
 		for _, p := range view.History[max(0, n-10):] {
-			fmt.Fprintf(a.out, "  %s  %-8s %s %s%s\n", p.Time.Format(time.DateTime), p.Kind, p.Path, shorten(p.Value.String(), 40), actor(p.Actor, p.ActorKind))
+			fmt.Fprintf(a.Out, "  %s  %-8s %s %s%s\n", p.Time.Format(time.DateTime), p.Kind, p.Path, words.Shorten(p.Value.String(), 40), actor(p.Actor, p.ActorKind))
 		}
 	}
 }
 
-// expected writes a prediction set or interval: {100, 200} at 95 %.
-func expected(e *penumbra.Expectation) string {
-	var parts []string
-	for _, c := range e.Values {
-		parts = append(parts, c.Value.String())
-	}
-	if e.Interval != nil {
-		parts = append(parts, fmt.Sprintf("%.4g … %.4g", e.Interval.Low, e.Interval.High))
-	}
-	if e.Novel {
-		parts = append(parts, "something new")
-	}
-	text := "{" + strings.Join(parts, ", ") + "}"
-	if e.Habit {
-		text += " by habit"
-	}
-	return text
-}
-
 func leaves(f *penumbra.Forecast) string {
-	return fmt.Sprintf("%s %s %s %s", percent(f.Leave[0]), percent(f.Leave[2]), percent(f.Leave[3]), percent(f.Leave[4]))
-}
-
-func percent(p float64) string {
-	switch {
-	case p < 0.0005:
-		return "0%"
-	case p < 0.01:
-		return fmt.Sprintf("%.1f%%", 100*p)
-	default:
-		return fmt.Sprintf("%.0f%%", 100*p)
-	}
+	return fmt.Sprintf("%s %s %s %s", penumbra.Percent(f.Leave[0]), penumbra.Percent(f.Leave[2]), penumbra.Percent(f.Leave[3]), penumbra.Percent(f.Leave[4]))
 }
 
 func (a *app) driftCommand() *cobra.Command {
@@ -228,13 +225,14 @@ func (a *app) driftCommand() *cobra.Command {
   penumbra drift list -o json | jq -r '.[].id'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.asking(cmd, func(ctx context.Context, s *service) error {
+			return a.Asking(cmd, func(ctx context.Context, s *console.Service) error {
 				drifts, err := s.Drifts(ctx, penumbra.DriftQuery{Stack: stack, Active: !all, Limit: 1000})
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
-					return a.json(drifts)
+				criticalFirst(drifts)
+				if a.Output == "json" {
+					return a.JSON(drifts)
 				}
 				a.listDrifts(drifts)
 				return nil
@@ -248,116 +246,78 @@ func (a *app) driftCommand() *cobra.Command {
 		Short:             "Show one drift: what, since when, who, and what was expected",
 		Example:           `  penumbra drift show d-3f9a2c10`,
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeDrifts,
+		ValidArgsFunction: a.CompleteDrifts,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.asking(cmd, func(ctx context.Context, s *service) error {
+			return a.Asking(cmd, func(ctx context.Context, s *console.Service) error {
 				drifts, err := s.Drifts(ctx, penumbra.DriftQuery{ID: args[0]})
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
-					return a.json(drifts[0])
+				if a.Output == "json" {
+					return a.JSON(drifts[0])
 				}
-				a.showDrift(&drifts[0])
+				a.ShowDrift(&drifts[0])
 				return nil
 			})
 		},
 	}
-	cmd.AddCommand(list, show, a.acknowledgeCommand(), a.acceptCommand())
+	cmd.AddCommand(list, show, a.acknowledgeCommand(), a.snoozeCommand(), a.wakeCommand(), a.acceptCommand())
 	return cmd
+}
+
+// criticalFirst puts what coincides with a drop in performance before the rest,
+// then what is dangerous in itself.
+// What is snoozed comes last.
+func criticalFirst(drifts []penumbra.Drift) {
+	now := time.Now()
+	slices.SortStableFunc(drifts, func(x, y penumbra.Drift) int {
+		if x.Snoozed(now) != y.Snoozed(now) {
+			if y.Snoozed(now) {
+				return -1
+			}
+			return 1
+		}
+		return penumbra.ComparePressing(&x, &y)
+	})
 }
 
 func (a *app) listDrifts(drifts []penumbra.Drift) {
 	if len(drifts) == 0 {
-		fmt.Fprintln(a.out, a.paint(green, "✓ No open drift."))
+		fmt.Fprintln(a.Out, a.Paint(console.Green, "✓ No open drift."))
 		return
 	}
-	t := a.table("DRIFT", "VERDICT", "RESOURCE", "SETTINGS", "WHO", "SINCE", "STATUS")
+	t := a.Table("DRIFT", "VERDICT", "RESOURCE", "SETTINGS", "WHO", "SINCE", "STATUS")
 	for i := range drifts {
 		d := &drifts[i]
-		verdict := a.verdict(d.Verdict)
-		if d.Critical {
-			verdict = a.paint(red, "CRITICAL ") + verdict
-		}
+		verdict := a.Gravity(d)
 		status := d.Status.String()
 		if !d.Active() {
 			status += ": " + string(d.Resolution)
+		} else if d.Code != nil {
+			status += "\n" + d.Code.Brief()
 		}
-		t.AppendRow(table.Row{d.ID, verdict, d.Resource, shorten(summary(d), 60), d.Cause.Actor, d.Opened.Format(time.DateTime), status})
+		if d.Snoozed(time.Now()) {
+			status += ", snoozed until " + d.SnoozedUntil.Format(time.DateTime)
+		}
+		text := words.Shorten(words.Summary(d), 60)
+		if len(d.Impact) > 0 {
+			text += "\n" + a.Impact(&penumbra.GravestFirst(d.Impact)[0])
+		}
+		t.AppendRow(table.Row{d.ID, verdict, d.Resource, text, d.Cause.Actor, d.Opened.Format(time.DateTime), status})
 	}
 	t.Render()
-	fmt.Fprintln(a.out, "\n`penumbra proposals DRIFT` shows what can be done about one.")
+	fmt.Fprintln(a.Out, "\n`penumbra proposals DRIFT` shows what can be done about one.")
 }
 
-// summary writes what moved: "max_connections 100 → 200".
-func summary(d *penumbra.Drift) string {
-	var parts []string
-	for _, f := range d.Findings {
-		parts = append(parts, findingText(&f))
-	}
-	return strings.Join(parts, ", ")
-}
-
-func findingText(f *penumbra.Finding) string {
+// boundsText writes a limit as a template.
+func boundsText(l *penumbra.Limit) string {
 	switch {
-	case f.Path == "" && f.Verdict == penumbra.Pending:
-		return "the resource is not created yet"
-	case f.Path == "":
-		return "the resource is gone"
-	case f.Verdict == penumbra.Impending && f.Forecast != nil:
-		next := ""
-		if !f.Forecast.Next.IsNull() {
-			next = " to " + f.Forecast.Next.String()
-		}
-		return fmt.Sprintf("%s: %s to leave %s%s within %s", f.Path, percent(f.Forecast.Leave[f.Horizon]), f.Template, next, penumbra.HorizonNames[f.Horizon])
-	case f.Declared:
-		return fmt.Sprintf("%s %s → %s", f.Path, f.Template, f.Actual)
+	case l.Min.IsNull():
+		return "≤ " + l.Max.Text()
+	case l.Max.IsNull():
+		return "≥ " + l.Min.Text()
 	default:
-		return fmt.Sprintf("%s (undeclared) %s → %s", f.Path, f.Expectation.Likely(), f.Actual)
-	}
-}
-
-func (a *app) showDrift(d *penumbra.Drift) {
-	fmt.Fprintf(a.out, "%s  %s  %s\n", a.paint(bold, d.ID), a.verdict(d.Verdict), d.Resource)
-	fmt.Fprintf(a.out, "  %-12s %s\n", "status", d.Status)
-	if !d.Active() {
-		fmt.Fprintf(a.out, "  %-12s %s, %s\n", "resolved", d.ResolvedAt.Format(time.RFC3339), d.Resolution)
-	}
-	fmt.Fprintf(a.out, "  %-12s %s\n", "opened", d.Opened.Format(time.RFC3339))
-	if !d.Foreseen.IsZero() {
-		fmt.Fprintf(a.out, "  %-12s %s\n", "foreseen", d.Foreseen.Format(time.RFC3339))
-	}
-	fmt.Fprintf(a.out, "  %-12s %s\n\n", "cause", causeText(&d.Cause))
-	for i := range d.Findings {
-		f := &d.Findings[i]
-		fmt.Fprintf(a.out, "  %s %s\n", a.verdict(f.Verdict), findingText(f))
-		if len(f.Expectation.Values) > 0 || f.Expectation.Interval != nil {
-			fmt.Fprintf(a.out, "      the shadow expected %s at %s\n", expected(&f.Expectation), percent(f.Expectation.Confidence))
-		}
-		if f.Forecast != nil && f.Forecast.Reason != "" {
-			fmt.Fprintf(a.out, "      because %s\n", f.Forecast.Reason)
-		}
-		if f.Rule != "" {
-			fmt.Fprintf(a.out, "      ignored by rule %s\n", f.Rule)
-		}
-	}
-}
-
-func causeText(c *penumbra.Cause) string {
-	switch {
-	case c.Actor != "":
-		text := c.Actor
-		if c.ActorKind != penumbra.UnknownActor {
-			text += " (" + c.ActorKind.String() + ")"
-		}
-		if c.Action != "" {
-			text += ", " + c.Action
-		}
-		return text + ", " + c.Time.Format(time.RFC3339)
-	case !c.After.IsZero():
-		return "nobody in the logs; between " + c.After.Format(time.RFC3339) + " and " + c.Time.Format(time.RFC3339)
-	default:
-		return "nobody in the logs"
+		return l.Min.Text() + " to " + l.Max.Text()
 	}
 }
 
@@ -368,34 +328,10 @@ func actor(name string, kind penumbra.ActorKind) string {
 	return fmt.Sprintf("  by %s %s", name, kind)
 }
 
-func ago(now, t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return span(now.Sub(t)) + " ago"
-}
-
-func ahead(now, t time.Time) string {
-	if t.IsZero() || t.Before(now) {
+// movedBy says who moved the code of a setting, and when; "" if nobody is known.
+func movedBy(now time.Time, c *penumbra.Touch) string {
+	if c == nil {
 		return ""
 	}
-	return "in " + span(t.Sub(now))
-}
-
-// span writes a duration the way a person says it.
-func span(d time.Duration) string {
-	if d < 48*time.Hour {
-		return d.Round(time.Second).String()
-	}
-	return fmt.Sprintf("%.0f days", d.Hours()/24)
-}
-
-// shorten cuts text to at most n runes.
-func shorten(text string, n int) string {
-	text = strings.ReplaceAll(text, "\n", " ")
-	r := []rune(text)
-	if len(r) <= n {
-		return text
-	}
-	return string(r[:n-1]) + "…"
+	return "moved " + words.Ago(now, c.Time) + cmp.Or(words.Prefixed(" by ", c.Actor), " by nobody known") + ", " + c.Source
 }

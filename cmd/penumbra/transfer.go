@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/console"
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/wire"
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/words"
 )
 
 func (a *app) ingestCommand() *cobra.Command {
@@ -40,7 +42,7 @@ stack, and with a plan as its template: nothing has to be migrated.`,
 			if len(args) == 0 {
 				args = []string{"-"}
 			}
-			return a.asking(cmd, func(ctx context.Context, s *service) error {
+			return a.Asking(cmd, func(ctx context.Context, s *console.Service) error {
 				reports := map[string]penumbra.IngestReport{}
 				for _, name := range args {
 					report, err := a.ingest(ctx, s, name)
@@ -48,12 +50,12 @@ stack, and with a plan as its template: nothing has to be migrated.`,
 					if err != nil {
 						return err
 					}
-					if a.output == "human" {
+					if a.Output == "human" {
 						a.showIngest(name, report)
 					}
 				}
-				if a.output == "json" {
-					return a.json(reports)
+				if a.Output == "json" {
+					return a.JSON(reports)
 				}
 				return nil
 			})
@@ -74,22 +76,22 @@ func (a *app) ingestRead(cmd *cobra.Command, f checkFlags, args []string) error 
 	if !penumbra.ValidStackName(f.stack) {
 		return &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("--stack %q", f.stack), Remedy: "name the stack that the plan or the state is of"}
 	}
-	return a.asking(cmd, func(ctx context.Context, s *service) error {
-		c, err := a.config()
+	return a.Asking(cmd, func(ctx context.Context, s *console.Service) error {
+		c, err := a.Config()
 		if err != nil {
 			return err
 		}
-		key, err := sealingKey(c.dataDir())
+		key, err := wire.SealingKey(c.DataDir())
 		if err != nil {
 			return err
 		}
-		read, err := readOnce(ctx, a.in, "", f, key)
+		read, err := readOnce(ctx, a.In, "", f, key)
 		if err != nil {
 			return err
 		}
 		var lines bytes.Buffer
 		for i := range read {
-			if err := (codec{}).Encode(&lines, &read[i]); err != nil {
+			if err := (wire.Codec{}).Encode(&lines, &read[i]); err != nil {
 				return err
 			}
 		}
@@ -98,35 +100,38 @@ func (a *app) ingestRead(cmd *cobra.Command, f checkFlags, args []string) error 
 		if err != nil {
 			return err
 		}
-		if a.output == "json" {
-			return a.json(map[string]penumbra.IngestReport{name: report})
+		if a.Output == "json" {
+			return a.JSON(map[string]penumbra.IngestReport{name: report})
 		}
 		a.showIngest(name, report)
 		return nil
 	})
 }
 
-func (a *app) ingest(ctx context.Context, s *service, name string) (penumbra.IngestReport, error) {
+func (a *app) ingest(ctx context.Context, s *console.Service, name string) (penumbra.IngestReport, error) {
 	if name == "-" {
-		return s.Ingest(ctx, a.in, "stdin")
+		return s.Ingest(ctx, a.In, "stdin")
 	}
 	f, err := os.Open(name)
 	if err != nil {
 		return penumbra.IngestReport{}, &penumbra.Error{Kind: penumbra.Missing, What: "read a timeline", Remedy: "check the file's name", Err: err}
 	}
 	defer f.Close()
-	r, end := a.reading(filepath.Base(name), f, sizeOf(f))
+	r, end := a.Reading(filepath.Base(name), f, console.SizeOf(f))
 	defer end()
 	return s.Ingest(ctx, r, filepath.Base(name))
 }
 
 func (a *app) showIngest(name string, r penumbra.IngestReport) {
-	fmt.Fprintf(a.out, "%s: %d lines, %d new, %d known already, %d kept aside\n", name, r.Lines, r.Added, r.Repeated, r.Bad)
+	fmt.Fprintf(a.Out, "%s: %d lines, %d new, %d known already, %d kept aside\n", name, r.Lines, r.Added, r.Repeated, r.Bad)
+	if r.Values > 0 {
+		fmt.Fprintf(a.Out, "  %d values of metrics were watched and are not kept one by one\n", r.Values)
+	}
 	for _, b := range r.BadLines {
-		fmt.Fprintf(a.out, "  line %d: %s\n", b.Line, b.Reason)
+		fmt.Fprintf(a.Out, "  line %d: %s\n", b.Line, b.Reason)
 	}
 	if more := r.Bad - len(r.BadLines); more > 0 {
-		fmt.Fprintf(a.out, "  and %d more\n", more)
+		fmt.Fprintf(a.Out, "  and %d more\n", more)
 	}
 }
 
@@ -146,10 +151,10 @@ values are the keyed hashes that are stored, never the values.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q.Resource = penumbra.Address(resource)
 			var err error
-			if q.From, err = parseTime("--from", from); err != nil {
+			if q.From, err = words.ParseTime("--from", from); err != nil {
 				return err
 			}
-			if q.To, err = parseTime("--to", to); err != nil {
+			if q.To, err = words.ParseTime("--to", to); err != nil {
 				return err
 			}
 			for _, name := range kinds {
@@ -159,7 +164,7 @@ values are the keyed hashes that are stored, never the values.`,
 				}
 				q.Kinds = append(q.Kinds, k)
 			}
-			return a.asking(cmd, func(ctx context.Context, s *service) error { return a.export(ctx, s, q, file) })
+			return a.Asking(cmd, func(ctx context.Context, s *console.Service) error { return a.export(ctx, s, q, file) })
 		},
 	}
 	cmd.Flags().StringVar(&q.Stack, "stack", "", "only this stack")
@@ -168,13 +173,13 @@ values are the keyed hashes that are stored, never the values.`,
 	cmd.Flags().StringVar(&to, "to", "", "happened before this time (RFC 3339)")
 	cmd.Flags().StringSliceVar(&kinds, "kind", nil, "only these kinds: template, snapshot, event, metric")
 	cmd.Flags().StringVar(&file, "file", "", "write to this file (default: standard output)")
-	_ = cmd.RegisterFlagCompletionFunc("resource", a.completeAddresses)
+	_ = cmd.RegisterFlagCompletionFunc("resource", a.CompleteAddresses)
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{"template", "snapshot", "event", "metric"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
-func (a *app) export(ctx context.Context, s *service, q penumbra.ObservationQuery, file string) (err error) {
-	out := a.out
+func (a *app) export(ctx context.Context, s *console.Service, q penumbra.ObservationQuery, file string) (err error) {
+	out := a.Out
 	if file != "" {
 		f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 		if err != nil {
@@ -190,21 +195,10 @@ func (a *app) export(ctx context.Context, s *service, q penumbra.ObservationQuer
 	}
 	switch {
 	case file == "":
-	case a.output == "json":
-		return a.json(map[string]any{"file": file, "observations": n})
+	case a.Output == "json":
+		return a.JSON(map[string]any{"file": file, "observations": n})
 	default:
-		fmt.Fprintf(a.out, "%d observations written to %s.\n", n, file)
+		fmt.Fprintf(a.Out, "%d observations written to %s.\n", n, file)
 	}
 	return nil
-}
-
-func parseTime(flag, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return t, &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("%s %q", flag, text), Remedy: "write a time such as 2026-03-01T00:00:00Z"}
-	}
-	return t.UTC(), nil
 }

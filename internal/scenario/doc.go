@@ -27,6 +27,9 @@
 //	    runs the lines up to its } so many times; $NAME counts from 1.
 //	ignore PATTERN [for DURATION]
 //	    adds an ignore rule.
+//	limit PATTERN [min=VALUE] [max=VALUE]
+//	    gives settings that the code does not declare bounds; stands before the first
+//	    observation.
 //	accept ADDRESS PATH [for DURATION]
 //	    is a person's word that the setting may have its present value.
 //	acknowledge ADDRESS

@@ -12,6 +12,7 @@ import (
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/drift"
+	"github.com/penumbra-iac/penumbra/shadow/creep"
 	"github.com/penumbra-iac/penumbra/timeline"
 )
 
@@ -63,6 +64,8 @@ type player struct {
 	file      string
 	model     Model
 	judge     *drift.Judge
+	limits    []creep.Limit
+	watch     *creep.Watch // of the limits
 	now       time.Time
 	rules     []penumbra.Rule
 	order     []penumbra.Address
@@ -105,6 +108,7 @@ var verbs = map[string]func(*player, []string) error{
 	"unread":      (*player).unread,
 	"advance":     (*player).advance,
 	"ignore":      (*player).ignore,
+	"limit":       (*player).limit,
 	"accept":      (*player).accept,
 	"acknowledge": (*player).acknowledge,
 }
@@ -349,6 +353,35 @@ func (p *player) ignore(args []string) error {
 	return p.rule(penumbra.Rule{Pattern: pattern, Expires: until})
 }
 
+// limit makes the watch anew, so it comes before what there is to watch.
+func (p *player) limit(args []string) error {
+	if len(args) == 0 {
+		return errors.New("want PATTERN [min=VALUE] [max=VALUE]")
+	}
+	pattern, err := text(args[0])
+	if err != nil {
+		return err
+	}
+	given, err := settings(args[1:])
+	if err != nil {
+		return err
+	}
+	for _, w := range p.resources {
+		if !w.SnapshotTime.IsZero() {
+			return errors.New("it stands before the first observation")
+		}
+	}
+	rules, err := drift.NewRules([]penumbra.Rule{{Pattern: pattern}})
+	if err == nil {
+		p.limits = append(p.limits, creep.Limit{Min: given.Get("min"), Max: given.Get("max"), Match: func(a penumbra.Address, path string) bool {
+			_, ok := rules.Match(a, path, penumbra.Null(), time.Time{})
+			return ok
+		}})
+		p.watch, err = creep.New(p.limits, nil)
+	}
+	return err
+}
+
 // rule adds a rule and judges all resources by it.
 func (p *player) rule(r penumbra.Rule) error {
 	r.Created = p.now
@@ -408,6 +441,7 @@ func (p *player) take(w *watched, o *penumbra.Observation) {
 	o.Time, o.Seen, o.Resource, o.Type = p.now, p.now, w.Address, w.Type
 	timeline.Fold(&w.Resource, o)
 	p.model.Observe(o)
+	p.watch.Observe(o)
 }
 
 // turn judges a resource. expected is what the shadow held before it saw the
@@ -416,7 +450,8 @@ func (p *player) turn(w *watched, expected []penumbra.Expectation) {
 	if expected == nil {
 		expected = p.model.Expect(&w.Resource, p.now, confidence)
 	}
-	w.last = p.judge.Assess(&w.Resource, expected, p.model.Forecast(&w.Resource, p.now), p.now)
+	expected, forecast := p.watch.Apply(&w.Resource, expected, p.model.Forecast(&w.Resource, p.now), p.now)
+	w.last = p.judge.Assess(&w.Resource, expected, forecast, p.now)
 	saved := p.judge.Live(w.active, &w.Resource, w.last)
 	p.told += len(drift.NewOrChanged(saved, p.now))
 	for _, d := range saved {

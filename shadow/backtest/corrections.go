@@ -122,7 +122,7 @@ type observed struct {
 const stateSource = "state:corrections"
 
 func (w *observer) code(o *penumbra.Observation) {
-	if o.Kind != penumbra.EventKind || !strings.HasPrefix(o.Source, "git:") {
+	if !o.IsCodeChange() {
 		w.out.Observations = append(w.out.Observations, o)
 		return
 	}

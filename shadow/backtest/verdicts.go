@@ -152,7 +152,7 @@ func withPaths(r *penumbra.Resource, found penumbra.Settings) *penumbra.Resource
 
 // event notes who touched the open mismatches.
 func (w *watched) event(r *tracked, o *penumbra.Observation) {
-	if o.Kind != penumbra.EventKind {
+	if o.Kind != penumbra.EventKind || o.IsCommit() {
 		return
 	}
 	for path, i := range r.open {

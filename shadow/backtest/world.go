@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
@@ -77,7 +76,7 @@ type move struct {
 // moves returns what the observation does to the settings of r, which may be
 // nil, sorted by path; over reports that the resource ends.
 func (w *world) moves(r *resource, o *penumbra.Observation) (moves []move, over bool) {
-	code := o.Kind == penumbra.EventKind && strings.HasPrefix(o.Source, "git:")
+	code := o.IsCodeChange()
 	if o.Kind == penumbra.EventKind && o.Action == penumbra.ActionDelete {
 		return nil, true
 	}

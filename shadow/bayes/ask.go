@@ -8,21 +8,40 @@ import (
 	"github.com/penumbra-iac/penumbra"
 )
 
-// Impact is what setting a value does to one metric of a type's resources. A
-// drop is to below what nine of ten cases had.
+// Impact is what setting a value does to one metric of a type's resources.
 type Impact struct {
 	Metric string
-	// Drop is P(the metric drops | do(setting = value)), Low and High its 90 %
-	// interval, Without the probability that it drops if nobody does anything.
-	Drop, Low, High, Without float64
-	// Least and Most bound Drop over the directions of arcs that data cannot
-	// tell apart.
-	Least, Most float64
+	// Drop is of the metric being below what nine of ten cases had, Raise of its being
+	// above that.
+	Drop, Raise Chance
 	// Support is how many cases stand behind it, see [Effect]. Near 0 the
 	// answer is the prior's.
 	Support float64
 	// Reaches reports whether the setting was found to move the metric at all.
 	Reaches bool
+}
+
+// Chance is the probability that the mean of an hour is beyond a threshold.
+type Chance struct {
+	Threshold float64 // in the metric's unit
+	// After is P(beyond | do(setting = value)), Low and High its 90 % interval,
+	// Without the probability if nobody does anything.
+	After, Low, High, Without float64
+	// Least and Most bound After over the directions of arcs that data cannot
+	// tell apart.
+	Least, Most float64
+}
+
+// chance returns that of one state of an effect.
+func (e *Effect) chance(state uint8, threshold float64) Chance {
+	c := Chance{
+		Threshold: threshold, After: e.Distribution[state], Low: e.Low[state], High: e.High[state],
+		Without: e.Without[state], Least: e.Distribution[state], Most: e.Distribution[state],
+	}
+	if e.Least != nil {
+		c.Least, c.Most = e.Least[state], e.Most[state]
+	}
+	return c
 }
 
 // Network returns the network of a type as it is now, nil if none was learnt
@@ -59,14 +78,10 @@ func (m *Model) Impacts(kind, path string, value penumbra.Value) ([]Impact, erro
 		if err != nil {
 			return nil, err
 		}
-		p := Impact{
-			Metric: k.Metrics[x.Metric], Drop: e.Distribution[Drop], Low: e.Low[Drop], High: e.High[Drop],
-			Without: e.Without[Drop], Least: e.Distribution[Drop], Most: e.Distribution[Drop], Support: e.Support, Reaches: e.Reaches,
-		}
-		if e.Least != nil {
-			p.Least, p.Most = e.Least[Drop], e.Most[Drop]
-		}
-		out = append(out, p)
+		out = append(out, Impact{
+			Metric: k.Metrics[x.Metric], Drop: e.chance(Drop, x.Levels[0]), Raise: e.chance(High, x.Levels[2]),
+			Support: e.Support, Reaches: e.Reaches,
+		})
 	}
 	return out, nil
 }
@@ -75,18 +90,19 @@ func (m *Model) Impacts(kind, path string, value penumbra.Value) ([]Impact, erro
 type Cause struct {
 	Name string // the setting's path, or the name of the pattern or metric
 	Tier Tier
-	// Swing is how far setting it moves P(the metric drops), from its least at
-	// the value Lowers to its most at Raises.
+	// Swing is how far setting it moves the probability, from its least at the value
+	// Lowers to its most at Raises.
 	Swing          float64
 	Raises, Lowers string
 	// Flow is the causal information flow to the metric in nats.
 	Flow float64
 }
 
-// Causes ranks what moves the probability that a type's metric drops, the
-// strongest first. It returns an error of kind NotFound if the type has no
+// Causes ranks what moves the probability that a type's metric is on its worse side,
+// below what nine of ten cases had or above it, the strongest first; of a metric with
+// no such side, that it is below. It returns an error of kind NotFound if the type has no
 // network or no such metric, and of kind Refused if the network is too dense.
-func (m *Model) Causes(kind, metric string) ([]Cause, error) {
+func (m *Model) Causes(kind, metric string, worse penumbra.Direction) ([]Cause, error) {
 	l, k, err := m.learned(kind)
 	if err != nil {
 		return nil, err
@@ -95,7 +111,11 @@ func (m *Model) Causes(kind, metric string) ([]Cause, error) {
 	if i < 0 {
 		return nil, notFound("the network of %s has no metric %s", kind, metric)
 	}
-	found, err := l.Network.Influences(patterns+len(l.Settings)+i, Drop, l.Network.Unobserved())
+	state := Drop
+	if worse == penumbra.Up {
+		state = High
+	}
+	found, err := l.Network.Influences(patterns+len(l.Settings)+i, state, l.Network.Unobserved())
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package bayes
 import (
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
@@ -223,8 +222,11 @@ func withoutNulls(s penumbra.Settings) stored {
 }
 
 func (m *Model) observeEvent(r *resource, o *penumbra.Observation, t int64) {
+	if o.IsCommit() {
+		return // nothing was done to the resource yet
+	}
 	fresh := !r.Looked && len(r.Template) == 0
-	if strings.HasPrefix(o.Source, "git:") && (fresh || r.Code) {
+	if o.IsCodeChange() && (fresh || r.Code) {
 		if !r.inOrder(t) {
 			return
 		}

@@ -203,20 +203,20 @@ func TestImpactIsLearntFromDrifts(t *testing.T) {
 		return found[0]
 	}
 	small, large := impact("buffer", "small"), impact("buffer", "large")
-	if small.Drop < 0.9 || large.Drop > 0.1 || !small.Reaches || small.Low > small.Drop || small.High < small.Drop || small.Support < 100 {
+	if small.Drop.After < 0.9 || large.Drop.After > 0.1 || !small.Reaches || small.Drop.Low > small.Drop.After || small.Drop.High < small.Drop.After || small.Support < 100 {
 		t.Errorf("small %+v, large %+v", small, large)
 	}
-	if x := impact("class", "t3"); math.Abs(x.Drop-x.Without) > 0.1 {
+	if x := impact("class", "t3"); math.Abs(x.Drop.After-x.Drop.Without) > 0.1 {
 		t.Errorf("the class moves nothing: %+v", x)
 	}
-	causes, err := m.Causes("vm", "throughput")
+	causes, err := m.Causes("vm", "throughput", penumbra.Down)
 	if err != nil || causes[0].Name != "buffer" || causes[0].Tier != bayes.Setting || causes[0].Raises != `"small"` || causes[0].Swing < 0.8 {
 		t.Errorf("%+v (%v)", causes, err)
 	}
 	for _, ask := range []func() error{
 		func() error { _, err := m.Impacts("disk", "buffer", scalar("small")); return err },
 		func() error { _, err := m.Impacts("vm", "colour", scalar("red")); return err },
-		func() error { _, err := m.Causes("vm", "latency"); return err },
+		func() error { _, err := m.Causes("vm", "latency", penumbra.Up); return err },
 	} {
 		if err := ask(); penumbra.KindOf(err) != penumbra.NotFound {
 			t.Errorf("error %v", err)
@@ -247,7 +247,7 @@ func TestPatternsAreCauses(t *testing.T) {
 			measure(m, at, vm(i), "idle", idle+random.NormFloat64())
 		}
 	}
-	causes, err := m.Causes("vm", "idle")
+	causes, err := m.Causes("vm", "idle", penumbra.Down)
 	if err != nil || len(causes) < 2 {
 		t.Fatalf("%+v (%v)", causes, err)
 	}

@@ -18,6 +18,8 @@ func (w words) verdict(q *Question, e *shadow.Evidence) string {
 	switch f.Verdict {
 	case penumbra.Tolerated:
 		return what + w.tolerance(q, e) + "."
+	case penumbra.Pending:
+		return what + w.mover(q, f.Path) + "."
 	case penumbra.Drifted, penumbra.Unexpected:
 		parts := []string{what, w.who(q, e)}
 		for _, part := range [...]string{w.company(f, e), surprise(f, e)} {
@@ -28,6 +30,15 @@ func (w words) verdict(q *Question, e *shadow.Evidence) string {
 		return strings.Join(parts, "; ") + "."
 	}
 	return what + "."
+}
+
+// mover tells who moved the code, if a commit is known.
+func (w words) mover(q *Question, path string) string {
+	c := q.Resource.Mover(path)
+	if c == nil {
+		return ""
+	}
+	return "; the code moved " + w.ago(c.Time) + w.by(c.Actor, c.ActorKind) + ", in commit " + strings.TrimPrefix(c.Source, penumbra.CommitSource)
 }
 
 // found holds what is there against what should be.

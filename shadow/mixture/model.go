@@ -124,6 +124,9 @@ func shape(seed uint64) rnn.Config {
 
 // Observe folds an observation in.
 func (m *Model) Observe(o *penumbra.Observation) {
+	if o.IsCommit() {
+		return // nothing was done to the resource yet
+	}
 	m.advance(o.Time)
 	m.Learn()
 	m.departures.Advance(o.Time)

@@ -87,7 +87,7 @@ func (m *Model) step(o *penumbra.Observation, b *memory, changes []shadow.Change
 	flag(stepCreate, o.Action == "create")
 	flag(stepDelete, o.Action == penumbra.ActionDelete)
 	flag(stepDecision, strings.HasPrefix(o.Action, "penumbra."))
-	flag(stepAnomaly, o.Action == "penumbra.anomaly")
+	flag(stepAnomaly, o.Action == penumbra.ActionAnomaly)
 	flag(stepUser, o.ActorKind == penumbra.User)
 	flag(stepAutomation, o.ActorKind == penumbra.Automation)
 	flag(stepSystem, o.ActorKind == penumbra.System)

@@ -110,3 +110,26 @@ func BenchmarkObservations(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkSaveRollups(b *testing.B) {
+	const series, batch = 500, 1000
+	s := openTemp(b)
+	rollups := make([]penumbra.Rollup, batch)
+	empty := size(b, s)
+	n := 0
+	for b.Loop() {
+		for i := range rollups {
+			at := start.Add(time.Duration(n/series) * time.Minute)
+			x := float64(n%997) / 7
+			rollups[i] = penumbra.Rollup{Resource: penumbra.Address(fmt.Sprintf("shop/aws_instance.web[%d]", n%series/5)), Metric: fmt.Sprint("metric", n%5),
+				Start: at, Span: time.Minute, Count: 4, Sum: 4 * x, Min: x - 1.5, Max: x + 1.5, Last: x + 0.25}
+			n++
+		}
+		if err := s.SaveRollups(context.Background(), rollups); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
+	b.StopTimer()
+	b.ReportMetric(float64(size(b, s)-empty)/float64(n), "B/row")
+}

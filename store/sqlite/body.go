@@ -20,6 +20,7 @@ var (
 		MaxArrayElements: 1 << 24,
 		MaxMapPairs:      1 << 24,
 		TextUnmarshaler:  cbor.TextUnmarshalerTextString,
+		UTF8:             cbor.UTF8DecodeInvalid, // a log's bytes come back as they were
 	}.DecMode())
 )
 
@@ -67,10 +68,44 @@ type own struct {
 	Metrics []metric
 }
 
-type metric struct {
+// metric is written with two fields, and with three if it says which way it moves
+// when performance drops.
+type metric penumbra.Metric
+
+type plainMetric struct {
 	_     struct{} `cbor:",toarray"`
 	Name  string
 	Value float64
+}
+
+type directedMetric struct {
+	_     struct{} `cbor:",toarray"`
+	Name  string
+	Value float64
+	Worse uint8
+}
+
+// MarshalCBOR implements [cbor.Marshaler].
+func (m metric) MarshalCBOR() ([]byte, error) {
+	if m.Directed {
+		return encMode.Marshal(directedMetric{Name: m.Name, Value: m.Value, Worse: uint8(m.Worse)})
+	}
+	return encMode.Marshal(plainMetric{Name: m.Name, Value: m.Value})
+}
+
+// UnmarshalCBOR implements [cbor.Unmarshaler].
+func (m *metric) UnmarshalCBOR(data []byte) error {
+	const arrayOf3 = 0x83
+	if data[0] != arrayOf3 {
+		var x plainMetric
+		err := decMode.Unmarshal(data, &x)
+		*m = metric{Name: x.Name, Value: x.Value}
+		return err
+	}
+	var x directedMetric
+	err := decMode.Unmarshal(data, &x)
+	*m = metric{Name: x.Name, Value: x.Value, Worse: penumbra.Direction(x.Worse), Directed: true}
+	return err
 }
 
 func toContent(o *penumbra.Observation) content {
@@ -114,7 +149,7 @@ func toOwn(o *penumbra.Observation) ([]byte, error) {
 	}
 	w := own{ID: o.ID, Message: o.Message}
 	for _, m := range o.Metrics {
-		w.Metrics = append(w.Metrics, metric{Name: m.Name, Value: m.Value})
+		w.Metrics = append(w.Metrics, metric(m))
 	}
 	return encMode.Marshal(w)
 }
@@ -122,6 +157,6 @@ func toOwn(o *penumbra.Observation) ([]byte, error) {
 func (w *own) fill(o *penumbra.Observation) {
 	o.ID, o.Message = w.ID, w.Message
 	for _, m := range w.Metrics {
-		o.Metrics = append(o.Metrics, penumbra.Metric{Name: m.Name, Value: m.Value})
+		o.Metrics = append(o.Metrics, penumbra.Metric(m))
 	}
 }

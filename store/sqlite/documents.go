@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/penumbra-iac/penumbra"
 )
@@ -66,9 +67,23 @@ type filter struct {
 // where adds "column = value" unless value is empty.
 func (f *filter) where(column, value string) {
 	if value != "" {
-		f.conditions = append(f.conditions, column+" = ?")
-		f.args = append(f.args, value)
+		f.add(column+" = ?", value)
 	}
+}
+
+func (f *filter) add(condition string, value any) {
+	f.conditions = append(f.conditions, condition)
+	f.args = append(f.args, value)
+}
+
+// behind continues a list that is ordered by a time, the last first, and then by
+// identifier. It does nothing without an identifier.
+func (f *filter) behind(column string, at time.Time, id string) {
+	if id == "" {
+		return
+	}
+	f.conditions = append(f.conditions, "("+column+" < ? OR "+column+" = ? AND id > ?)")
+	f.args = append(f.args, nanos(at), nanos(at), id)
 }
 
 // rest returns the end of the statement; limit 0 is none.
@@ -84,12 +99,24 @@ func (f *filter) rest(order string, limit int) string {
 	return out
 }
 
+// finding selects what was found of resources: drifts or anomalies.
+func finding(id string, resource penumbra.Address, stack string, active bool) *filter {
+	f := &filter{}
+	f.where("id", id)
+	f.where("resource", string(resource))
+	f.where("stack", stack)
+	if active {
+		f.conditions = append(f.conditions, "active = 1")
+	}
+	return f
+}
+
 // SaveDrifts stores new drifts and new states of stored ones.
 func (s *Store) SaveDrifts(ctx context.Context, drifts []penumbra.Drift) error {
 	return s.write(ctx, "save drifts", func(tx *sql.Tx) error {
 		for _, d := range drifts {
-			err := put(ctx, tx, "drifts", "id, resource, stack, active, changed", d,
-				d.ID, string(d.Resource), d.Resource.Stack(), d.Active(), nanos(d.Changed))
+			err := put(ctx, tx, "drifts", "id, resource, stack, active, accepted, changed", d,
+				d.ID, string(d.Resource), d.Resource.Stack(), d.Active(), !d.Active() && !d.AcceptedUntil.IsZero(), nanos(d.Changed))
 			if err != nil {
 				return err
 			}
@@ -100,13 +127,18 @@ func (s *Store) SaveDrifts(ctx context.Context, drifts []penumbra.Drift) error {
 
 // Drifts returns the selected drifts, the last changed first.
 func (s *Store) Drifts(ctx context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error) {
-	var f filter
-	f.where("id", q.ID)
-	f.where("resource", string(q.Resource))
-	f.where("stack", q.Stack)
-	if q.Active {
-		f.conditions = append(f.conditions, "active = 1")
+	f := finding(q.ID, q.Resource, q.Stack, q.Active)
+	if q.Accepted {
+		f.conditions = append(f.conditions, "accepted = 1")
 	}
+	if q.Resolved {
+		f.conditions = append(f.conditions, "active = 0")
+	}
+	if !q.Since.IsZero() { // both, by name: the index begins with it
+		f.conditions = append(f.conditions, "active IN (0, 1) AND changed >= ?")
+		f.args = append(f.args, nanos(q.Since))
+	}
+	f.behind("changed", q.Before, q.BeforeID)
 	out, err := list[penumbra.Drift](ctx, s.reader, "drifts", f.rest("changed DESC, id", q.Limit), f.args...)
 	if err != nil {
 		return nil, s.fault("read drifts", err)
@@ -148,54 +180,6 @@ func (s *Store) Proposals(ctx context.Context, q penumbra.ProposalQuery) ([]penu
 	return out, nil
 }
 
-// Decide stores a decision with what follows from it, see
-// [storetest.Proposals]. It returns an error of kind NotFound if the proposal
-// is not stored, and of kind Invalid if decision, proposal and run do not
-// belong together.
-func (s *Store) Decide(ctx context.Context, d penumbra.Decision, p penumbra.Proposal, run *penumbra.Run) error {
-	what := fmt.Sprintf("decide on proposal %s", d.Proposal)
-	if d.Proposal != p.ID || run != nil && (run.Proposal != p.ID || run.Decision != d.ID || run.State != penumbra.Planned) {
-		return &penumbra.Error{Kind: penumbra.Invalid, What: what + ": the decision, the proposal and the planned run do not belong together"}
-	}
-	return s.write(ctx, what, func(tx *sql.Tx) error {
-		var state, hash string
-		err := tx.QueryRowContext(ctx, `SELECT state, hash FROM proposals WHERE id = ?`, d.Proposal).Scan(&state, &hash)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			return &penumbra.Error{Kind: penumbra.NotFound, What: what + ": there is no such proposal"}
-		case err != nil:
-			return err
-		case state != string(penumbra.Proposed):
-			return &penumbra.Error{Kind: penumbra.Stale, What: what + ": it is already " + state, Remedy: "look at the drift's proposals again"}
-		case hash != d.Hash:
-			return &penumbra.Error{Kind: penumbra.Stale, What: what + ": it was planned again since it was shown", Remedy: "look at the new plan, then decide"}
-		}
-		body, err := encMode.Marshal(d)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO decisions (id, proposal, time, body) VALUES (?, ?, ?, ?)`, d.ID, d.Proposal, nanos(d.Time), body)
-		if err != nil {
-			return err
-		}
-		if err := putProposal(ctx, tx, p); err != nil || run == nil {
-			return err
-		}
-		return saveRun(ctx, tx, *run)
-	})
-}
-
-// Decisions returns what was decided on a proposal, "" for all, oldest first.
-func (s *Store) Decisions(ctx context.Context, proposal string) ([]penumbra.Decision, error) {
-	var f filter
-	f.where("proposal", proposal)
-	out, err := list[penumbra.Decision](ctx, s.reader, "decisions", f.rest("time, rowid", 0), f.args...)
-	if err != nil {
-		return nil, s.fault("read decisions", err)
-	}
-	return out, nil
-}
-
 // SaveRun stores a run's new state, see [storetest.Runs]. Saving an ended run
 // as it is stored already is no change.
 func (s *Store) SaveRun(ctx context.Context, run penumbra.Run) error {
@@ -219,9 +203,32 @@ func saveRun(ctx context.Context, tx *sql.Tx, run penumbra.Run) error {
 		if bytes.Equal(before, after) {
 			return nil
 		}
+		// What became of its change to the code, what its watch has seen, and who took
+		// it back, is learnt after its end.
+		looked := stored[0]
+		if looked.Code != nil && run.Code != nil {
+			looked.Code = run.Code
+		}
+		if looked.Watch != nil && run.Watch != nil && looked.Watch.Ended.IsZero() {
+			looked.Watch = run.Watch
+		}
+		if looked.State == penumbra.Halted && looked.UndoneBy == "" {
+			looked.UndoneBy = run.UndoneBy
+		}
+		same, err := encMode.Marshal(looked)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(same, after) {
+			return putRun(ctx, tx, run)
+		}
 		return &penumbra.Error{Kind: penumbra.Refused,
 			What: fmt.Sprintf("save run %s as %v: it has ended as %v", run.ID, run.State, stored[0].State)}
 	}
+	return putRun(ctx, tx, run)
+}
+
+func putRun(ctx context.Context, tx *sql.Tx, run penumbra.Run) error {
 	return put(ctx, tx, "runs", "id, proposal, stack, state, started", run,
 		run.ID, run.Proposal, run.Stack, int64(run.State), nanos(run.Started))
 }
@@ -235,6 +242,7 @@ func (s *Store) Runs(ctx context.Context, q penumbra.RunQuery) ([]penumbra.Run, 
 	if q.Unended {
 		f.conditions = append(f.conditions, fmt.Sprintf("state < %d", penumbra.Done))
 	}
+	f.behind("started", q.Before, q.BeforeID)
 	out, err := list[penumbra.Run](ctx, s.reader, "runs", f.rest("started DESC, id", q.Limit), f.args...)
 	if err != nil {
 		return nil, s.fault("read runs", err)

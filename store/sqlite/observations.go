@@ -20,6 +20,7 @@ import (
 type known struct {
 	resources map[penumbra.Address]int64
 	contents  map[[32]byte]int64 // by the digest of the body
+	series    map[seriesKey]int64
 }
 
 // maxKnown bounds each table; a full one starts anew, at the price of a
@@ -42,16 +43,21 @@ type record struct {
 // between the years 1678 and 2262 is an error of kind Invalid.
 func (s *Store) Append(ctx context.Context, observations []penumbra.Observation) ([]penumbra.Observation, error) {
 	records := make([]record, len(observations))
-	for i := range observations {
-		if err := records[i].set(&observations[i]); err != nil {
-			return nil, &penumbra.Error{Kind: penumbra.Invalid, Err: err,
+	err := inParallel(len(observations), func(i int) error {
+		err := records[i].set(&observations[i])
+		if err != nil {
+			err = &penumbra.Error{Kind: penumbra.Invalid, Err: err,
 				What: fmt.Sprintf("append observation %d, of %q, to store %s", i+1, observations[i].Resource, s.path)}
 		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	var added []int
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := s.write(ctx, "append observations", func(tx *sql.Tx) (err error) {
+	err = s.write(ctx, "append observations", func(tx *sql.Tx) (err error) {
 		added, err = s.insert(ctx, tx, records)
 		return err
 	})
@@ -98,6 +104,9 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, records []record) ([]int
 	resources := &bulk{tx: tx, into: "resources (id, address, stack)", width: 3}
 	contents := &bulk{tx: tx, into: "contents (id, body)", width: 2}
 	rows := &bulk{tx: tx, into: "observations (identity, time, seen, kind, resource, content, own)", width: 7}
+	for _, b := range []*bulk{resources, contents, rows} {
+		defer b.close()
+	}
 	lastResource, lastContent, err := lastIDs(ctx, tx)
 	if err != nil {
 		return nil, err
@@ -112,7 +121,7 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, records []record) ([]int
 			lastResource++
 			resource = lastResource
 			remember(&s.known.resources, r.address, resource)
-			if err := resources.add(ctx, resource, string(r.address), r.address.Stack()); err != nil {
+			if err := resources.add(resource, string(r.address), r.address.Stack()); err != nil {
 				return nil, err
 			}
 		}
@@ -121,16 +130,16 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, records []record) ([]int
 			lastContent++
 			content = lastContent
 			remember(&s.known.contents, r.digest, content)
-			if err := contents.add(ctx, content, r.body); err != nil {
+			if err := contents.add(content, r.body); err != nil {
 				return nil, err
 			}
 		}
-		if err := rows.add(ctx, r.identity[:], r.time, r.seen, int64(r.kind), resource, content, r.own); err != nil {
+		if err := rows.add(r.identity[:], r.time, r.seen, int64(r.kind), resource, content, r.own); err != nil {
 			return nil, err
 		}
 	}
 	for _, b := range []*bulk{resources, contents, rows} {
-		if err := b.flush(ctx); err != nil {
+		if err := b.flush(); err != nil {
 			return nil, err
 		}
 	}
@@ -201,48 +210,6 @@ func remember[K comparable](m *map[K]int64, key K, id int64) {
 		*m = make(map[K]int64)
 	}
 	(*m)[key] = id
-}
-
-// bulk inserts rows many at a time: most of the cost of a row is the call.
-type bulk struct {
-	tx    *sql.Tx
-	into  string // the table and its columns
-	width int
-	args  []any
-	full  *sql.Stmt // of rowsPerInsert rows
-}
-
-const rowsPerInsert = 64
-
-func (b *bulk) add(ctx context.Context, values ...any) error {
-	b.args = append(b.args, values...)
-	if len(b.args) < rowsPerInsert*b.width {
-		return nil
-	}
-	if b.full == nil {
-		var err error
-		if b.full, err = b.tx.PrepareContext(ctx, b.statement(rowsPerInsert)); err != nil {
-			return err
-		}
-	}
-	_, err := b.full.ExecContext(ctx, b.args...)
-	b.args = b.args[:0]
-	return err
-}
-
-// flush inserts the rows that are left.
-func (b *bulk) flush(ctx context.Context) error {
-	if len(b.args) == 0 {
-		return nil
-	}
-	_, err := b.tx.ExecContext(ctx, b.statement(len(b.args)/b.width), b.args...)
-	return err
-}
-
-func (b *bulk) statement(rows int) string {
-	// Without FAIL, SQLite would journal each statement to be able to undo it
-	// alone; what fails here rolls the transaction back anyway.
-	return "INSERT OR FAIL INTO " + b.into + " VALUES " + strings.TrimSuffix(strings.Repeat(tuple(b.width)+",", rows), ",")
 }
 
 // tuple returns "(?,?,?)" with n marks.

@@ -47,7 +47,10 @@ type Store struct {
 	writer *sql.DB // one connection
 	reader *sql.DB
 
-	// mu is held while a transaction appends observations: it guards known.
+	// put puts a job in with what it follows from; nil if nobody keeps jobs.
+	put func(ctx context.Context, tx *sql.Tx, job penumbra.Job) error
+
+	// mu is held while a transaction appends observations or rollups: it guards known.
 	mu    sync.Mutex
 	known known
 }
@@ -110,7 +113,7 @@ func open(path string, o options) (*Store, error) {
 	var err error
 	// The writer has 32 MiB of pages in memory: identities come in no order, so
 	// that each row touches another page of their index.
-	if s.writer, err = sql.Open("sqlite", dsn(path, o.wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-32768)")); err != nil {
+	if s.writer, err = sql.Open("sqlite", dsn(path, o.wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-32768)", "wal_autocheckpoint(4096)")); err != nil {
 		return nil, s.fault("open", err)
 	}
 	s.writer.SetMaxOpenConns(1)
@@ -181,6 +184,29 @@ func dsn(path string, wait time.Duration, pragmas ...string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
 
+// Writer is the one connection that writes, for who keeps tables of their own in the
+// same file and has to share it: two would wait for each other's locks.
+func (s *Store) Writer() *sql.DB { return s.writer }
+
+// WithJobs has a job put in, in the transaction that stores what it follows from: a
+// planned run, or a proposal that is scheduled. It is called before the store is used.
+func (s *Store) WithJobs(put func(ctx context.Context, tx *sql.Tx, job penumbra.Job) error) {
+	s.put = put
+}
+
+// follow puts in the job that follows from what the transaction stores.
+func (s *Store) follow(ctx context.Context, tx *sql.Tx, p penumbra.Proposal, run *penumbra.Run) error {
+	switch {
+	case s.put == nil:
+		return nil
+	case run != nil:
+		return s.put(ctx, tx, penumbra.Job{Kind: penumbra.CarryOutRun, ID: run.ID})
+	case p.State == penumbra.Scheduled:
+		return s.put(ctx, tx, penumbra.Job{Kind: penumbra.StartScheduled, ID: p.ID, Due: p.Due})
+	}
+	return nil
+}
+
 // Close closes the database.
 func (s *Store) Close() error {
 	var err error
@@ -195,8 +221,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// migrate brings the schema up to date. Two processes may do so at once: the
-// one that comes second fails on what the first has made, and looks again.
+// migrate brings the schema up to date. Several processes may do so at once: one that
+// fails on what another has made looks again, for as long as the schema gets on.
 func (s *Store) migrate(ctx context.Context) error {
 	p, err := s.migrations()
 	if err != nil {
@@ -204,11 +230,22 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	target := newest(p)
 	current, err := s.version(ctx)
-	if err == nil && current < target {
-		if _, upErr := p.Up(ctx); upErr != nil {
-			if current, err = s.version(ctx); err == nil && current < target {
-				return upErr
-			}
+	for tries := 0; err == nil && current < target; {
+		before := current
+		_, upErr := p.Up(ctx)
+		if current, err = s.version(ctx); err != nil || upErr == nil {
+			break
+		}
+		if tries++; current > before {
+			tries = 0
+		}
+		if tries > migrateTries {
+			return upErr
+		}
+		select {
+		case <-ctx.Done():
+			return upErr
+		case <-time.After(migratePause):
 		}
 	}
 	if err != nil {
@@ -223,6 +260,12 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	return nil
 }
+
+// What is waited for another process that migrates: its next step takes less.
+const (
+	migrateTries = 20
+	migratePause = 50 * time.Millisecond
+)
 
 func (s *Store) migrations() (*goose.Provider, error) {
 	folder, err := fs.Sub(migrations, "migrations")

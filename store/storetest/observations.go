@@ -49,7 +49,7 @@ func everything() []penumbra.Observation {
 		{Kind: penumbra.EventKind, Time: minute(3), Resource: address, Source: "log", ID: "e-91", Actor: "alice",
 			ActorKind: penumbra.User, Action: "ModifyDBInstance", Message: "because", Settings: all[:1]},
 		{Kind: penumbra.MetricKind, Time: minute(4), Resource: address,
-			Metrics: []penumbra.Metric{{Name: "cpu", Value: 0.1 + 0.2}, {Name: "zero", Value: math.Copysign(0, -1)}, {Name: "tiny", Value: math.SmallestNonzeroFloat64}}},
+			Metrics: []penumbra.Metric{{Name: "cpu", Value: 0.1 + 0.2, Worse: penumbra.Up, Directed: true}, {Name: "load", Value: 1, Directed: true}, {Name: "zero", Value: math.Copysign(0, -1)}, {Name: "tiny", Value: math.SmallestNonzeroFloat64}}},
 		{Kind: penumbra.TemplateKind, Time: time.Unix(-1, 1).UTC(), Resource: "r"},
 	}
 }

@@ -9,6 +9,7 @@ package storetest
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/penumbra-iac/penumbra"
 )
@@ -45,17 +46,46 @@ type Proposals interface {
 	// Decide stores, in one transaction, a decision, the proposal's new state
 	// and, if run is not nil, the planned run that follows from it. It returns
 	// an error of kind Stale if the stored proposal is no longer in the
-	// Proposed state or has another hash than the decision.
+	// Proposed state or has another hash than the decision, and of kind Refused
+	// if the run rests on approvals that are not recorded, are not on this plan,
+	// or are by fewer people than it needs.
 	Decide(ctx context.Context, d penumbra.Decision, p penumbra.Proposal, run *penumbra.Run) error
-	// Decisions returns what was decided on a proposal, "" for all, oldest first.
-	Decisions(ctx context.Context, proposal string) ([]penumbra.Decision, error)
+	// Start stores, in one transaction, a planned run that decisions recorded
+	// before allow, and its proposal's new state. It returns an error of kind
+	// Stale if the stored proposal is not in the Scheduled state or has another
+	// hash, and of kind Refused as Decide does.
+	Start(ctx context.Context, p penumbra.Proposal, run penumbra.Run) error
+	// Note stores a decision on a drift alone.
+	Note(ctx context.Context, d penumbra.Decision) error
+	// Decisions returns the selected ones, oldest first.
+	Decisions(ctx context.Context, q penumbra.DecisionQuery) ([]penumbra.Decision, error)
+}
+
+// Freezes keeps freezes.
+type Freezes interface {
+	// SaveFreeze stores a freeze, or the new form of a stored one.
+	SaveFreeze(ctx context.Context, f penumbra.Freeze) error
+	// Freezes returns all, ended ones too, in the order of their creation.
+	Freezes(ctx context.Context) ([]penumbra.Freeze, error)
+}
+
+// Attentions keeps which resources are read more often.
+type Attentions interface {
+	// SaveAttention stores an attention, or the new form of a stored one.
+	SaveAttention(ctx context.Context, a penumbra.Attention) error
+	// EndAttention deletes one; no error if there is none.
+	EndAttention(ctx context.Context, id string) error
+	// Attentions returns all, those that are over too, in the order of their
+	// creation.
+	Attentions(ctx context.Context) ([]penumbra.Attention, error)
 }
 
 // Runs keeps runs.
 type Runs interface {
 	// SaveRun stores a run's new state. A run that has ended never changes
-	// again, but for Done becoming RolledBack: anything else is an error of
-	// kind Refused.
+	// again, but for Done becoming RolledBack, for who took back a Halted one, for
+	// what became of its change to the code, and for its watch until that has ended:
+	// anything else is an error of kind Refused.
 	SaveRun(ctx context.Context, run penumbra.Run) error
 	// Runs returns the selected ones, the last started first.
 	Runs(ctx context.Context, q penumbra.RunQuery) ([]penumbra.Run, error)
@@ -95,16 +125,133 @@ type Versions interface {
 	VersionBody(ctx context.Context, number int) ([]byte, error)
 }
 
+// Anomalies keeps findings on metrics.
+type Anomalies interface {
+	// SaveAnomalies stores new ones and new states of stored ones, all or none.
+	SaveAnomalies(ctx context.Context, anomalies []penumbra.Anomaly) error
+	// Anomalies returns the selected ones, the last noticed first.
+	Anomalies(ctx context.Context, q penumbra.AnomalyQuery) ([]penumbra.Anomaly, error)
+}
+
+// Rollups keeps metrics at a bounded size.
+type Rollups interface {
+	// SaveRollups stores rollups; one of the same resource, metric, span and start
+	// takes the place of the stored one.
+	SaveRollups(ctx context.Context, rollups []penumbra.Rollup) error
+	// Rollups returns the selected ones, the oldest first.
+	Rollups(ctx context.Context, q penumbra.RollupQuery) ([]penumbra.Rollup, error)
+	// PruneRollups deletes those of a span that start before a time.
+	PruneRollups(ctx context.Context, span time.Duration, before time.Time) error
+}
+
+// Aside keeps log records that nobody knows the resource of.
+type Aside interface {
+	// KeepAside stores records with the durability of Append; one that is there
+	// already, by its identity, is left as it is. It returns how many were new.
+	KeepAside(ctx context.Context, records []penumbra.AsideRecord) (added int, err error)
+	// AsideKinds sums up what is kept, at most limit kinds, the most frequent first.
+	AsideKinds(ctx context.Context, limit int) (penumbra.Unmapped, error)
+	// AsideRecords returns at most limit records kept after a sequence number, in
+	// their order.
+	AsideRecords(ctx context.Context, after int64, limit int) ([]penumbra.AsideRecord, error)
+	// DropAside deletes records by their sequence numbers: they have a resource now.
+	DropAside(ctx context.Context, sequences []int64) error
+	// TrimAside deletes an input's records that happened before a time, and then the
+	// oldest above a number, 0 for any; AsideKinds counts them as dropped at now. It
+	// returns how many they were.
+	TrimAside(ctx context.Context, input string, most int64, before, now time.Time) (dropped int64, err error)
+}
+
+// Notices keeps what is told to people, and what has been told.
+type Notices interface {
+	// Tell stores, in one transaction, what was told of subjects and the notices that
+	// tell it, new ones and new states of stored ones; what is over is forgotten.
+	Tell(ctx context.Context, told []penumbra.Told, notices []penumbra.Notice) error
+	// Told returns what has been told through a channel, by subject.
+	Told(ctx context.Context, channel string) ([]penumbra.Told, error)
+	// Notices returns the selected ones, the oldest first.
+	Notices(ctx context.Context, q penumbra.NoticeQuery) ([]penumbra.Notice, error)
+	// PruneNotices deletes those that were sent or folded and are older than a time.
+	PruneNotices(ctx context.Context, before time.Time) error
+}
+
+// Audit keeps the audit log: entries that are never changed or deleted.
+type Audit interface {
+	// AppendAudit stores the entries that next returns for the head of now, all or
+	// none, with the durability of Append. Nobody appends in between, of another
+	// process neither. It returns an error of kind Invalid if they do not stand
+	// behind the head.
+	AppendAudit(ctx context.Context, next func(head penumbra.AuditHead) ([]penumbra.AuditEntry, error)) error
+	// AuditEntries returns the selected entries, the first ones, oldest first, or the
+	// last ones, newest first, as the query asks. One that cannot be read back comes
+	// with nothing but its number.
+	AuditEntries(ctx context.Context, q penumbra.AuditQuery) ([]penumbra.AuditEntry, error)
+	// AuditHead returns the last entry's head, zero of an empty log.
+	AuditHead(ctx context.Context) (penumbra.AuditHead, error)
+}
+
+// Accounts keeps who may sign in.
+type Accounts interface {
+	// AddAccount stores a new one. It returns an error of kind Refused if its ID or
+	// its name is taken, by a service's or a source's token too.
+	AddAccount(ctx context.Context, a penumbra.Account) error
+	// ChangeAccount stores what change makes of one, in one transaction, and returns
+	// it; ID and name stay as they are. It returns an error of kind NotFound if there
+	// is none, and change's own, and then nothing is stored.
+	ChangeAccount(ctx context.Context, id string, change func(*penumbra.Account) error) (penumbra.Account, error)
+	// Accounts returns the selected ones, by name.
+	Accounts(ctx context.Context, q penumbra.AccountQuery) ([]penumbra.Account, error)
+}
+
+// Tokens keeps the credentials of programs.
+type Tokens interface {
+	// AddToken stores a new one. It returns an error of kind Refused if its ID is
+	// taken, or the name under which a service or a source is to act.
+	AddToken(ctx context.Context, t penumbra.Token) error
+	// ChangeToken is to tokens what ChangeAccount is to accounts; owner and hash stay
+	// as they are too, and a revoked token stays revoked. The name of a revoked one is
+	// free again.
+	ChangeToken(ctx context.Context, id string, change func(*penumbra.Token) error) (penumbra.Token, error)
+	// Tokens returns the selected ones, revoked ones too, by ID.
+	Tokens(ctx context.Context, q penumbra.TokenQuery) ([]penumbra.Token, error)
+}
+
+// Sessions keeps browsers that have signed in.
+type Sessions interface {
+	SaveSession(ctx context.Context, x penumbra.Session) error
+	// Session returns one, expired or not, and an error of kind NotFound if there is
+	// none.
+	Session(ctx context.Context, id string) (penumbra.Session, error)
+	DeleteSession(ctx context.Context, id string) error // no error if there is none
+	// EndSessions forgets all of a principal's, by their ID.
+	EndSessions(ctx context.Context, owner string) error
+	// TrimSessions forgets those that expired before a time.
+	TrimSessions(ctx context.Context, before time.Time) error
+}
+
 // Store is all that a store keeps.
 type Store interface {
 	Observations
 	Drifts
 	Proposals
+	Freezes
+	Attentions
 	Runs
 	Rules
 	Checkpoints
 	Versions
+	Anomalies
+	Rollups
+	Aside
+	Answers
+	Notices
+	Audit
+	Accounts
+	Tokens
+	Sessions
 	// Counts returns the numbers of observations and of quarantined lines.
 	Counts(ctx context.Context) (observations, quarantined int64, err error)
+	// Tally counts what else there is, and says how much room it takes.
+	Tally(ctx context.Context) (penumbra.Tally, error)
 	Close() error
 }

@@ -14,7 +14,10 @@ func fullVersion() penumbra.ModelVersion {
 		Sources: []string{"history.jsonl.gz", "the store"}, Observations: 7, Seed: 1 << 63, Why: "it is better", Before: 9,
 		Promoted: minute(3), By: "alice", Forced: "why", Kept: true, Size: 4,
 		Score: &penumbra.VersionScore{From: minute(0), To: minute(1), Horizon: "30d", Questions: 5, Left: 2, LogLoss: 0.25, PR: 0.5,
-			Over: 3, OverFamily: "pooled", OverLogLoss: 0.3, OverPR: 0.4, Better: true},
+			Over: 3, OverFamily: "pooled", OverLogLoss: 0.3, OverPR: 0.4, Better: true,
+			Lift: 4, Reliability: []penumbra.ReliabilityBin{{Said: 0.25, Happened: 0.5, Questions: 3}},
+			Coverage:  []penumbra.SetCoverage{{Confidence: 0.95, Sets: 4, Covered: 0.75, Changed: 2, ChangedCovered: 0.5}},
+			Baselines: []penumbra.BaselineScore{{Name: "base", LogLoss: 0.5}}},
 	}
 }
 

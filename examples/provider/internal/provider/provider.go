@@ -47,9 +47,9 @@ func (p *conffile) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 func (p *conffile) Configure(context.Context, provider.ConfigureRequest, *provider.ConfigureResponse) {
 }
 
-// Resources lists the one kind of resource.
+// Resources lists the kinds of resource.
 func (p *conffile) Resources(context.Context) []func() resource.Resource {
-	return []func() resource.Resource{newService}
+	return []func() resource.Resource{newService, newGateway}
 }
 
 // DataSources is empty.

@@ -1,0 +1,265 @@
+// Package river keeps jobs in River's tables, in the file of the embedded store: what
+// has to be done is put in with the decision that it follows from, in one transaction,
+// and is done at least once, through kills and restarts.
+//
+// One process at a time has the file, so nothing has to be told to others: jobs put in
+// are begun at once, and what is due later is looked for every few seconds. River
+// shares the store's one connection that writes, so that it never waits for the
+// database's lock, nor anybody for River's.
+package river
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+const (
+	// atOnce bounds the jobs at work: those of one stack wait for each other.
+	atOnce = 64
+	// poll is how often it is looked for what has become due. What is put in for at
+	// once is begun without it.
+	poll = 5 * time.Second
+	// jobTimeout is when a job's context ends: a run that has not begun to apply by then
+	// fails, one that has is bounded by its machine. rescueAfter is when River takes a
+	// job for lost in a process that lives.
+	jobTimeout  = 2 * time.Hour
+	rescueAfter = 6 * time.Hour
+)
+
+// Options are what a queue may be given.
+type Options struct {
+	// Now is the clock that jobs are due by, time.Now if nil.
+	Now func() time.Time
+	Log *slog.Logger // River's own warnings; discarded if nil
+}
+
+// Queue is a queue of jobs.
+type Queue struct {
+	client *river.Client[*sql.Tx]
+	driver *driver
+	now    func() time.Time
+	do     func(context.Context, penumbra.Job) (time.Time, error)
+}
+
+// driver is River's for SQLite without its outbox of notifications, which is for other
+// processes and polled 20 times a second.
+type driver struct{ *riversqlite.Driver }
+
+func (*driver) SupportsListener() bool     { return false }
+func (*driver) SupportsListenNotify() bool { return false }
+
+// args is what River keeps of a job.
+type args interface {
+	river.JobArgs
+	job() penumbra.Job
+}
+
+type carryOutRun struct {
+	Run string `json:"run"`
+}
+
+func (carryOutRun) Kind() string        { return string(penumbra.CarryOutRun) }
+func (a carryOutRun) job() penumbra.Job { return penumbra.Job{Kind: penumbra.CarryOutRun, ID: a.Run} }
+
+// startScheduled has the time in it: a proposal that is scheduled anew is another job.
+type startScheduled struct {
+	Proposal string    `json:"proposal"`
+	Due      time.Time `json:"due"`
+}
+
+func (startScheduled) Kind() string { return string(penumbra.StartScheduled) }
+func (a startScheduled) job() penumbra.Job {
+	return penumbra.Job{Kind: penumbra.StartScheduled, ID: a.Proposal, Due: a.Due}
+}
+
+func argsOf(job penumbra.Job) (args, error) {
+	switch job.Kind {
+	case penumbra.CarryOutRun:
+		return carryOutRun{job.ID}, nil
+	case penumbra.StartScheduled:
+		return startScheduled{job.ID, job.Due.UTC()}, nil
+	}
+	return nil, fmt.Errorf("a job of kind %q is not known", job.Kind)
+}
+
+// New opens the queue in a database of which db is the one connection that writes, and
+// brings River's tables up to date. Nothing is begun before [Queue.Start].
+func New(ctx context.Context, db *sql.DB, o Options) (*Queue, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	log := slog.New(warnings{o.Log.Handler()})
+	q := &Queue{driver: &driver{riversqlite.New(db)}, now: o.Now}
+	migrator, err := rivermigrate.New[*sql.Tx](q.driver, &rivermigrate.Config{Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("open the queue of jobs: %w", err)
+	}
+	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return nil, fmt.Errorf("bring the queue of jobs up to date: %w", err)
+	}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &worker[carryOutRun]{queue: q})
+	river.AddWorker(workers, &worker[startScheduled]{queue: q})
+	q.client, err = river.NewClient[*sql.Tx](q.driver, &river.Config{
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: atOnce}}, Workers: workers,
+		FetchPollInterval: poll, JobTimeout: jobTimeout, RescueStuckJobsAfter: rescueAfter, Logger: log,
+		ReindexerIndexNames: []string{}, // SQLite's do not bloat
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the queue of jobs: %w", err)
+	}
+	return q, nil
+}
+
+// Add puts a job in, unless it is there already, and wakes the queue.
+func (q *Queue) Add(ctx context.Context, job penumbra.Job) error {
+	a, err := argsOf(job)
+	if err == nil {
+		_, err = q.client.Insert(ctx, a, q.options(job))
+	}
+	return failed("put in a job", err)
+}
+
+// AddTx puts a job in with what else the transaction writes. It does not wake the
+// queue: nobody could see the job yet.
+func (q *Queue) AddTx(ctx context.Context, tx *sql.Tx, job penumbra.Job) error {
+	a, err := argsOf(job)
+	if err == nil {
+		_, err = q.client.InsertTx(ctx, tx, a, q.options(job))
+	}
+	return failed("put in a job", err)
+}
+
+// undone are the states of jobs that another of the same is not put in beside. What
+// was done may be put in again: the store says whether it has to be.
+var undone = []rivertype.JobState{
+	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning, rivertype.JobStateRetryable, rivertype.JobStateScheduled,
+}
+
+// options make a job one of its kind: it is not put in again while it waits, is at
+// work, or was done within the day.
+func (q *Queue) options(job penumbra.Job) *river.InsertOpts {
+	o := &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: undone}}
+	if !job.Due.IsZero() {
+		// River goes by the machine's clock.
+		o.ScheduledAt = time.Now().Add(job.Due.Sub(q.now()))
+	}
+	return o
+}
+
+// Start begins to have jobs done. Those that another process had begun are begun
+// again, since it is no more: this one has its file. Nor does what failed in it wait
+// any longer.
+func (q *Queue) Start(ctx context.Context, do func(context.Context, penumbra.Job) (time.Time, error)) error {
+	q.do = do
+	if err := errors.Join(q.rescue(ctx), q.retry(ctx)); err != nil {
+		return failed("take up the jobs of an earlier process", err)
+	}
+	return failed("start the queue of jobs", q.client.Start(context.WithoutCancel(ctx)))
+}
+
+// page is how many jobs are rescued at once.
+const page = 1000
+
+// rescue makes jobs available again that are said to be at work.
+func (q *Queue) rescue(ctx context.Context) error {
+	exec := q.driver.GetExecutor()
+	now := time.Now().UTC()
+	for after := int64(0); ; {
+		lost, err := exec.JobGetStuck(ctx, &riverdriver.JobGetStuckParams{AfterID: after, Max: page, StuckHorizon: now.Add(time.Minute)})
+		if err != nil || len(lost) == 0 {
+			return err
+		}
+		rescued := riverdriver.JobRescueManyParams{StuckHorizon: now.Add(time.Minute)}
+		for _, job := range lost {
+			after = job.ID
+			why, err := json.Marshal(rivertype.AttemptError{At: now, Attempt: max(job.Attempt, 0), Error: "the process ended"})
+			if err != nil {
+				return err
+			}
+			rescued.ID = append(rescued.ID, job.ID)
+			rescued.Error = append(rescued.Error, why)
+			rescued.FinalizedAt = append(rescued.FinalizedAt, nil)
+			rescued.ScheduledAt = append(rescued.ScheduledAt, now)
+			rescued.State = append(rescued.State, string(rivertype.JobStateAvailable))
+		}
+		if _, err := exec.JobRescueMany(ctx, &rescued); err != nil {
+			return err
+		}
+	}
+}
+
+// retry makes jobs available that wait to be tried again.
+func (q *Queue) retry(ctx context.Context) error {
+	for {
+		waiting, err := q.client.JobList(ctx, river.NewJobListParams().States(rivertype.JobStateRetryable).First(page))
+		if err != nil || len(waiting.Jobs) == 0 {
+			return err
+		}
+		for _, job := range waiting.Jobs {
+			if _, err := q.client.JobRetry(ctx, job.ID); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// Stop begins no further job and waits for those at work until ctx ends. A queue that
+// was never started is stopped already.
+func (q *Queue) Stop(ctx context.Context) error {
+	return failed("stop the queue of jobs", q.client.Stop(ctx))
+}
+
+func failed(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &penumbra.Error{Kind: penumbra.Unavailable, What: what, Err: err}
+}
+
+// worker does jobs of one kind.
+type worker[T args] struct {
+	river.WorkerDefaults[T]
+	queue *Queue
+}
+
+// Work implements [river.Worker]. What River keeps of an error says no secret.
+func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error {
+	again, err := w.queue.do(ctx, job.Args.job())
+	switch {
+	case err != nil:
+		return errors.New(penumbra.Redact(err.Error()))
+	case !again.IsZero():
+		return river.JobSnooze(max(0, again.Sub(w.queue.now())))
+	}
+	return nil
+}
+
+// warnings passes on what is worth a word: that River starts and stops is not.
+type warnings struct{ slog.Handler }
+
+func (h warnings) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && h.Handler.Enabled(ctx, level)
+}
+
+func (h warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return warnings{h.Handler.WithAttrs(attrs)}
+}
+
+func (h warnings) WithGroup(name string) slog.Handler { return warnings{h.Handler.WithGroup(name)} }

@@ -1,0 +1,97 @@
+package wire
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// secretsConfig adds to what is held to be a secret, and takes from it.
+type secretsConfig struct {
+	Names        []string `koanf:"names"`
+	Patterns     []string `koanf:"patterns"`
+	ExceptNames  []string `koanf:"except_names"`
+	ExceptValues []string `koanf:"except_values"`
+}
+
+// use has the process keep to them.
+func (s secretsConfig) use() error { return penumbra.UseSecretRules(penumbra.SecretRules(s)) }
+
+// SecretFile returns the content of a file of the data directory that holds
+// random bytes as text, making it on first use.
+func SecretFile(dir, name string) (string, error) {
+	path := filepath.Join(dir, name)
+	text, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(text)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", &penumbra.Error{Kind: penumbra.Refused, What: "read " + path, Remedy: "run as the user who owns the data directory", Err: err}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", &penumbra.Error{Kind: penumbra.Refused, What: "make the data directory " + dir, Remedy: "choose another with --data", Err: err}
+	}
+	secret := base64.RawURLEncoding.EncodeToString(random(32))
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return SecretFile(dir, name) // another process was first
+	}
+	if err != nil {
+		return "", &penumbra.Error{Kind: penumbra.Refused, What: "write " + path, Remedy: "choose another data directory with --data", Err: err}
+	}
+	_, err = f.WriteString(secret + "\n")
+	return secret, errors.Join(err, f.Sync(), f.Close())
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return b
+}
+
+// SealingKey returns the key that sensitive values are hashed with: from the
+// environment, from the file that it names, or the data directory's own.
+func SealingKey(dir string) (penumbra.Key, error) {
+	from, key := "PENUMBRA_KEY", os.Getenv("PENUMBRA_KEY")
+	if path := os.Getenv("PENUMBRA_KEY_FILE"); key == "" && path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, &penumbra.Error{Kind: penumbra.Missing, What: "read PENUMBRA_KEY_FILE", Err: err, Remedy: "restore the file; with another key every sensitive value would look changed"}
+		}
+		if from, key = "PENUMBRA_KEY_FILE "+path, strings.TrimSpace(string(text)); key == "" {
+			return nil, &penumbra.Error{Kind: penumbra.Invalid, What: from + " is empty", Remedy: "restore the file; with another key every sensitive value would look changed"}
+		}
+	}
+	if key == "" {
+		var err error
+		if key, err = SecretFile(dir, sealingFile); err != nil {
+			return nil, err
+		}
+		from = filepath.Join(dir, sealingFile)
+	}
+	if len(key) < 16 {
+		return nil, &penumbra.Error{Kind: penumbra.Invalid, What: from + " is shorter than 16 characters", Remedy: "give a long random text, the same on every machine that shares timelines"}
+	}
+	return penumbra.Key(key), nil
+}
+
+// sealingFile is the data directory's own key of hashes.
+const sealingFile = "sealing.key"
+
+// PassingKey returns a key for hashes that are compared with each other alone.
+func PassingKey() penumbra.Key { return penumbra.Key(random(32)) }
+
+// LookKey returns the data directory's sealing key, or one for this look only:
+// a check writes nothing, and its hashes are compared with each other alone.
+func LookKey(dir string) (penumbra.Key, error) {
+	if _, err := os.Stat(filepath.Join(dir, sealingFile)); err != nil && os.Getenv("PENUMBRA_KEY") == "" && os.Getenv("PENUMBRA_KEY_FILE") == "" {
+		return PassingKey(), nil
+	}
+	return SealingKey(dir)
+}

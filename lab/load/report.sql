@@ -1,0 +1,2 @@
+-- Which recent customers have no invoice yet.
+SELECT count(*) FROM recent WHERE customer NOT IN (SELECT customer FROM invoices);

@@ -1,0 +1,2 @@
+\set id random(1, 50)
+UPDATE pages SET visits = visits + 1 WHERE id = :id;

@@ -1,0 +1,141 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// AppendAudit stores the entries that next returns for the head of now, see
+// [storetest.Audit]. It returns an error of kind Invalid if they do not stand
+// behind the head.
+func (s *Store) AppendAudit(ctx context.Context, next func(head penumbra.AuditHead) ([]penumbra.AuditEntry, error)) error {
+	return s.write(ctx, "append to the audit log", func(tx *sql.Tx) error {
+		head, err := auditHead(ctx, tx)
+		if err != nil {
+			return err
+		}
+		entries, err := next(head)
+		if err != nil {
+			return err
+		}
+		for i := range entries {
+			e := &entries[i]
+			if e.Sequence != head.Sequence+1 || e.Previous != head.Hash {
+				return &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("append entry %d to the audit log: it does not stand behind entry %d", e.Sequence, head.Sequence)}
+			}
+			body, err := json.Marshal(e)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO audit (sequence, body) VALUES (?, ?)`, e.Sequence, string(body)); err != nil {
+				return err
+			}
+			head = penumbra.AuditHead{Sequence: e.Sequence, Hash: e.Hash, Time: e.Time}
+		}
+		return nil
+	})
+}
+
+// rowQuerier is a pool of connections or a transaction.
+type rowQuerier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func auditHead(ctx context.Context, from rowQuerier) (penumbra.AuditHead, error) {
+	var sequence int64
+	var body string
+	err := from.QueryRowContext(ctx, `SELECT sequence, body FROM audit ORDER BY sequence DESC LIMIT 1`).Scan(&sequence, &body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return penumbra.AuditHead{}, nil
+	}
+	if err != nil {
+		return penumbra.AuditHead{}, err
+	}
+	e := auditEntry(sequence, body)
+	return penumbra.AuditHead{Sequence: sequence, Hash: e.Hash, Time: e.Time}, nil
+}
+
+// auditEntry reads an entry back. One that somebody has made unreadable comes
+// without content, so that its hash is not its own: verification names it.
+func auditEntry(sequence int64, body string) penumbra.AuditEntry {
+	var e penumbra.AuditEntry
+	if err := json.Unmarshal([]byte(body), &e); err != nil {
+		e = penumbra.AuditEntry{}
+	}
+	e.Sequence = sequence
+	return e
+}
+
+// AuditHead returns the last entry's head, zero of an empty log.
+func (s *Store) AuditHead(ctx context.Context) (penumbra.AuditHead, error) {
+	head, err := auditHead(ctx, s.reader)
+	if err != nil {
+		return head, s.fault("read the head of the audit log", err)
+	}
+	return head, nil
+}
+
+// auditTime writes a time as the column has it: without the Z, texts are in the
+// order of the times.
+func auditTime(t time.Time) string {
+	return strings.TrimSuffix(t.UTC().Format(time.RFC3339Nano), "Z")
+}
+
+// AuditEntries returns the selected entries.
+func (s *Store) AuditEntries(ctx context.Context, q penumbra.AuditQuery) ([]penumbra.AuditEntry, error) {
+	var f filter
+	if q.Principal != "" {
+		f.conditions = append(f.conditions, "(principal = ? OR name = ?)")
+		f.args = append(f.args, q.Principal, q.Principal)
+	}
+	if prefix, ok := strings.CutSuffix(string(q.Act), "*"); ok {
+		f.add("act >= ?", prefix)
+		f.add("act < ?", prefix+"\U0010FFFF")
+	} else {
+		f.where("act", string(q.Act))
+	}
+	f.where("outcome", string(q.Outcome))
+	f.where("stack", q.Stack)
+	f.where("target", q.ID)
+	if !q.From.IsZero() {
+		f.add("time >= ?", auditTime(q.From))
+	}
+	if !q.To.IsZero() {
+		f.add("time < ?", auditTime(q.To))
+	}
+	if q.After > 0 {
+		f.add("sequence > ?", q.After)
+	}
+	if q.Before > 0 {
+		f.add("sequence < ?", q.Before)
+	}
+	order := "sequence"
+	if q.Latest {
+		order = "sequence DESC"
+	}
+	rows, err := s.reader.QueryContext(ctx, "SELECT sequence, body FROM audit "+f.rest(order, q.Limit), f.args...)
+	if err != nil {
+		return nil, s.fault("read the audit log", err)
+	}
+	defer rows.Close()
+	var out []penumbra.AuditEntry
+	for rows.Next() {
+		var sequence int64
+		var body string
+		if err := rows.Scan(&sequence, &body); err != nil {
+			return nil, s.fault("read the audit log", err)
+		}
+		out = append(out, auditEntry(sequence, body))
+	}
+	if err := rows.Err(); err != nil {
+		return nil, s.fault("read the audit log", err)
+	}
+	return out, nil
+}
