@@ -4,17 +4,10 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,34 +15,19 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/internal/pgtest"
 )
 
 var update = flag.Bool("update", false, "write the catalogue, the recorded log and the golden files from a real server")
 
 var testKey = penumbra.Key("a key for tests")
 
-// cluster is a real PostgreSQL server with pgaudit and a jsonlog, in a temporary
-// folder and on a Unix socket alone. initdb and postgres refuse root, so that
-// they run as the user postgres there.
-type cluster struct {
-	bin, folder string
-	credential  *syscall.Credential
-}
-
-const clusterPort = 54329 // of the socket's name: no port is opened
-
-var theCluster = sync.OnceValues(startCluster)
+// cluster is a real PostgreSQL server with pgaudit and a jsonlog.
+type cluster struct{ *pgtest.Server }
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	code := m.Run()
-	if started {
-		c, err := theCluster()
-		if err == nil {
-			c.stop()
-		}
-		os.RemoveAll(c.folder)
-	}
+	code := pgtest.Main(m)
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -59,74 +37,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var started bool
-
-// realServer returns the server that all tests share. Without PostgreSQL 15 or
-// pgaudit the test is skipped, or fails where REQUIRE_TOOLS=1.
+// realServer returns the server that all tests share.
 func realServer(tb testing.TB) *cluster {
 	tb.Helper()
-	started = true
-	c, err := theCluster()
-	switch {
-	case err == nil:
-		return c
-	case !errors.Is(err, errNoTool) || os.Getenv("REQUIRE_TOOLS") == "1":
-		tb.Fatal(err)
-	}
-	tb.Skip(err)
-	return nil
-}
-
-var errNoTool = errors.New("no PostgreSQL 15 or later with pgaudit in /usr/lib/postgresql")
-
-func startCluster() (*cluster, error) {
-	c := &cluster{}
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
-	for _, path := range found {
-		bin := filepath.Dir(path)
-		major, _ := strconv.Atoi(filepath.Base(filepath.Dir(bin)))
-		if _, err := os.Stat(filepath.Join(bin, "../lib/pgaudit.so")); err == nil && major >= 15 {
-			c.bin = bin
-		}
-	}
-	if c.bin == "" {
-		return c, errNoTool
-	}
-	if os.Geteuid() == 0 {
-		u, err := user.Lookup("postgres")
-		if err != nil {
-			return c, fmt.Errorf("%w: %w", errNoTool, err)
-		}
-		uid, _ := strconv.ParseUint(u.Uid, 10, 32)
-		gid, _ := strconv.ParseUint(u.Gid, 10, 32)
-		c.credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	}
-	var err error
-	if c.folder, err = os.MkdirTemp("", "penumbra-pg-"); err != nil {
-		return c, err
-	}
-	if c.credential != nil {
-		if err := os.Chown(c.folder, int(c.credential.Uid), int(c.credential.Gid)); err != nil {
-			return c, err
-		}
-	}
-	if _, err := c.run("initdb", "-D", c.data(), "-U", "postgres", "-A", "trust", "-N", "--locale=C.UTF-8"); err != nil {
-		return c, err
-	}
-	return c, c.configureAndStart()
-}
-
-func (c *cluster) configureAndStart() error {
-	f, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(f, `
-listen_addresses = ''
-unix_socket_directories = '%s'
-port = %d
-shared_buffers = 16MB
-fsync = off
+	return &cluster{pgtest.Shared(tb, pgtest.Options{Extension: "pgaudit", Settings: `
 shared_preload_libraries = 'pgaudit'
 pgaudit.log = 'ddl, role, misc_set'
 log_destination = 'jsonlog'
@@ -134,77 +48,17 @@ logging_collector = on
 log_directory = 'log'
 log_filename = 'postgresql.log'
 log_file_mode = 0644
-log_timezone = 'UTC'
-lc_messages = 'C'
 log_statement = ddl
 log_connections = on
 log_disconnections = on
 log_min_duration_statement = 250
-`, c.folder, clusterPort)
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return c.start()
+`})}
 }
 
-func (c *cluster) data() string { return filepath.Join(c.folder, "data") }
-func (c *cluster) log() string  { return filepath.Join(c.data(), "log", "postgresql.json") }
-
-func (c *cluster) start() error {
-	_, err := c.run("pg_ctl", "-D", c.data(), "-w", "-l", filepath.Join(c.folder, "start"), "start")
-	return err
-}
-
-func (c *cluster) stop() {
-	if _, err := os.Stat(filepath.Join(c.data(), "postmaster.pid")); errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	if _, err := c.run("pg_ctl", "-D", c.data(), "-w", "-m", "immediate", "stop"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-}
-
-// run runs one of the server's programs as its user.
-func (c *cluster) run(name string, args ...string) (string, error) {
-	cmd := exec.Command(filepath.Join(c.bin, name), args...)
-	cmd.Dir = c.folder
-	cmd.Env = []string{"PATH=" + c.bin + ":/usr/bin:/bin", "LC_ALL=C.UTF-8", "HOME=" + c.folder, "TZ=UTC"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.credential}
-	if name == "pg_ctl" {
-		// The server keeps what it inherits: a pipe would never end.
-		out, err := os.Create(filepath.Join(c.folder, "pg_ctl"))
-		if err != nil {
-			return "", err
-		}
-		defer out.Close()
-		cmd.Stdout, cmd.Stderr = out, out
-		if err := cmd.Run(); err != nil {
-			text, _ := os.ReadFile(out.Name())
-			log, _ := os.ReadFile(filepath.Join(c.folder, "start"))
-			return "", fmt.Errorf("%s: %w: %s%s", name, err, text, log)
-		}
-		return "", nil
-	}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%s: %w: %s", name, err, out)
-	}
-	return string(out), err
-}
-
-// psql runs statements one by one as a user, each even if the one before failed;
-// the error is the last one's.
-func (c *cluster) psql(name string, statements ...string) error {
-	args := []string{"-X", "-q", "-h", c.folder, "-p", strconv.Itoa(clusterPort), "-U", name, "-d", "postgres"}
-	for _, s := range statements {
-		args = append(args, "-c", s)
-	}
-	_, err := c.run("psql", args...)
-	return err
-}
+func (c *cluster) log() string { return filepath.Join(c.Data(), "log", "postgresql.json") }
 
 func (c *cluster) connection(user string) string {
-	return fmt.Sprintf("host=%s port=%d user=%s dbname=postgres", c.folder, clusterPort, user)
+	return fmt.Sprintf("host=%s port=%d user=%s dbname=postgres", c.Folder, pgtest.Port, user)
 }
 
 // connect returns a connection that ends with the test.
@@ -245,7 +99,7 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 // appendConf appends lines to postgresql.conf until the test ends.
 func (c *cluster) appendConf(tb testing.TB, lines string) {
 	tb.Helper()
-	path := filepath.Join(c.data(), "postgresql.conf")
+	path := filepath.Join(c.Data(), "postgresql.conf")
 	before, err := os.ReadFile(path)
 	if err != nil {
 		tb.Fatal(err)

@@ -21,12 +21,12 @@ func TestRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := c.psql("postgres", "alter system reset all", "drop owned by bob", "drop role alice", "drop role carol", "drop role bob"); err != nil {
+		if err := c.SQL("postgres", "alter system reset all", "drop owned by bob", "drop role alice", "drop role carol", "drop role bob"); err != nil {
 			t.Error(err)
 		}
 		reloadFiles(t, admin)
 	})
-	play := func(user string, statements ...string) { _ = c.psql(user, statements...) } // some are refused
+	play := func(user string, statements ...string) { _ = c.SQL(user, statements...) } // some are refused
 	play("postgres", "create role alice login superuser", "create role bob login password 'hunter2'")
 	play("alice", "alter system set work_mem = '64kB'", "select pg_reload_conf()")
 	eventually(t, "work_mem is 64kB", func() bool { return shows(t, c, "work_mem", "64kB") })
@@ -95,7 +95,7 @@ func onlyOf(log []byte, c *cluster) []byte {
 	}
 	for line := range strings.Lines(string(log)) {
 		if !own[id(line)] {
-			out.WriteString(strings.ReplaceAll(line, c.data(), "/var/lib/postgresql/15/main"))
+			out.WriteString(strings.ReplaceAll(line, c.Data(), "/var/lib/postgresql/15/main"))
 		}
 	}
 	return out.Bytes()

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +25,7 @@ func reader(tb testing.TB, c *cluster) *Server {
 	admin := c.connect(tb, "postgres")
 	exec1(tb, admin, RoleSQL("penumbra_reader"))
 	tb.Cleanup(func() {
-		if err := c.psql("postgres", "drop owned by penumbra_reader", "drop role penumbra_reader"); err != nil {
+		if err := c.SQL("postgres", "drop owned by penumbra_reader", "drop role penumbra_reader"); err != nil {
 			tb.Error(err)
 		}
 	})
@@ -87,7 +86,7 @@ func TestRead(t *testing.T) {
 	want(t, first, "random_page_cost", "4")
 	want(t, first, "checkpoint_timeout", "5min")
 	want(t, first, "pgaudit.log", "ddl, role, misc_set")
-	want(t, first, "data_directory", c.data()) // shown to no ordinary role
+	want(t, first, "data_directory", c.Data()) // shown to no ordinary role
 	want(t, first, "statement_timeout", "0")   // and not the reader's own
 	if v := first.Get("server_version").Text(); !strings.HasPrefix(v, "1") {
 		t.Errorf("server_version %q", v)
@@ -202,9 +201,11 @@ func TestReadReopens(t *testing.T) {
 	if err := admin.QueryRow(t.Context(), "select count(*) from pg_stat_activity where usename = 'penumbra_reader'").Scan(&n); err != nil || n != 1 {
 		t.Errorf("%d connections of the reader, want 1: %v", n, err)
 	}
-	c.stop()
+	if err := c.Stop(); err != nil {
+		t.Fatal(err)
+	}
 	_, err := s.Read(t.Context())
-	if err := c.start(); err != nil {
+	if err := c.Again(); err != nil {
 		t.Fatal(err)
 	}
 	if penumbra.KindOf(err) != penumbra.Unavailable || !strings.Contains(err.Error(), "lab/db1/postgresql") {
@@ -248,7 +249,7 @@ func TestReadRefused(t *testing.T) {
 	admin := c.connect(t, "postgres")
 	exec1(t, admin, "create role bare login")
 	t.Cleanup(func() {
-		if err := c.psql("postgres", "drop owned by bare", "drop role bare"); err != nil {
+		if err := c.SQL("postgres", "drop owned by bare", "drop role bare"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -295,7 +296,7 @@ func TestRole(t *testing.T) {
 	exec1(t, admin, "create table kept (a int)", "revoke temporary on database postgres from public",
 		"revoke execute on function pg_catalog.lo_create(oid), pg_catalog.lo_creat(integer), pg_catalog.lo_from_bytea(oid, bytea) from public")
 	t.Cleanup(func() {
-		if err := c.psql("postgres", "drop table kept"); err != nil {
+		if err := c.SQL("postgres", "drop table kept"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -344,7 +345,7 @@ func TestCatalogue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasSuffix(filepath.Dir(c.bin), "/15") {
+	if c.Major() != "15" {
 		t.Skip("the catalogue is PostgreSQL 15's")
 	}
 	var lines []string

@@ -4,10 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
 // AddAccount stores a new account. It returns an error of kind Refused if its ID or
@@ -17,12 +17,12 @@ func (s *Store) AddAccount(ctx context.Context, a penumbra.Account) error {
 		if err := nameFree(ctx, tx, a.Name); err != nil {
 			return err
 		}
-		stored, err := list[penumbra.Account](ctx, tx, "accounts", "WHERE id = ?", a.ID)
+		there, err := list[penumbra.Account](ctx, tx, "accounts", "WHERE id = ?", a.ID)
 		if err != nil {
 			return err
 		}
-		if len(stored) > 0 {
-			return &penumbra.Error{Kind: penumbra.Refused, What: "there is a user " + a.ID + " already", Remedy: "see `penumbra user list`"}
+		if len(there) > 0 {
+			return stored.AccountTaken(a.ID)
 		}
 		return putAccount(ctx, tx, a)
 	})
@@ -40,7 +40,7 @@ func nameFree(ctx context.Context, tx *sql.Tx, name string) error {
 	err := tx.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM accounts WHERE folded = ?) + (SELECT count(*) FROM tokens WHERE folded = ? AND live = 1)`,
 		folded, folded).Scan(&taken)
 	if err == nil && taken > 0 {
-		return &penumbra.Error{Kind: penumbra.Refused, What: fmt.Sprintf("the name %s is taken", name), Remedy: "choose another; `penumbra user list` and `penumbra token list` show those there are"}
+		return stored.NameTaken(name)
 	}
 	return err
 }
@@ -50,19 +50,16 @@ func nameFree(ctx context.Context, tx *sql.Tx, name string) error {
 // ID and name stay as they are.
 func (s *Store) ChangeAccount(ctx context.Context, id string, change func(*penumbra.Account) error) (a penumbra.Account, err error) {
 	err = s.write(ctx, "change user "+id, func(tx *sql.Tx) error {
-		stored, err := list[penumbra.Account](ctx, tx, "accounts", "WHERE id = ?", id)
+		there, err := list[penumbra.Account](ctx, tx, "accounts", "WHERE id = ?", id)
 		if err != nil {
 			return err
 		}
-		if len(stored) == 0 {
-			return &penumbra.Error{Kind: penumbra.NotFound, What: "there is no user " + id, Remedy: "see `penumbra user list`"}
+		if len(there) == 0 {
+			return stored.NoAccount(id)
 		}
-		a = stored[0]
-		name := a.Name
-		if err := change(&a); err != nil {
+		if a, err = stored.ChangeAccount(there[0], change); err != nil {
 			return err
 		}
-		a.ID, a.Name = id, name
 		return putAccount(ctx, tx, a)
 	})
 	return a, err
@@ -89,12 +86,12 @@ func (s *Store) AddToken(ctx context.Context, t penumbra.Token) error {
 				return err
 			}
 		}
-		stored, err := list[penumbra.Token](ctx, tx, "tokens", "WHERE id = ?", t.ID)
+		there, err := list[penumbra.Token](ctx, tx, "tokens", "WHERE id = ?", t.ID)
 		if err != nil {
 			return err
 		}
-		if len(stored) > 0 {
-			return &penumbra.Error{Kind: penumbra.Refused, What: "there is a token " + t.ID + " already"}
+		if len(there) > 0 {
+			return stored.TokenTaken(t.ID)
 		}
 		return putToken(ctx, tx, t)
 	})
@@ -110,20 +107,15 @@ func putToken(ctx context.Context, tx *sql.Tx, t penumbra.Token) error {
 // owner, name and hash stay as they are, and a revoked token stays revoked.
 func (s *Store) ChangeToken(ctx context.Context, id string, change func(*penumbra.Token) error) (t penumbra.Token, err error) {
 	err = s.write(ctx, "change token "+id, func(tx *sql.Tx) error {
-		stored, err := list[penumbra.Token](ctx, tx, "tokens", "WHERE id = ?", id)
+		there, err := list[penumbra.Token](ctx, tx, "tokens", "WHERE id = ?", id)
 		if err != nil {
 			return err
 		}
-		if len(stored) == 0 {
-			return &penumbra.Error{Kind: penumbra.NotFound, What: "there is no token " + id, Remedy: "see `penumbra token list`"}
+		if len(there) == 0 {
+			return stored.NoToken(id)
 		}
-		t = stored[0]
-		if err := change(&t); err != nil {
+		if t, err = stored.ChangeToken(there[0], change); err != nil {
 			return err
-		}
-		t.ID, t.Owner, t.Name, t.Hash = id, stored[0].Owner, stored[0].Name, stored[0].Hash
-		if !stored[0].Revoked.IsZero() {
-			t.Revoked = stored[0].Revoked
 		}
 		return putToken(ctx, tx, t)
 	})
@@ -147,7 +139,7 @@ func (s *Store) Tokens(ctx context.Context, q penumbra.TokenQuery) ([]penumbra.T
 func (s *Store) SaveSession(ctx context.Context, x penumbra.Session) error {
 	return s.write(ctx, "save a session", func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (id, owner, expires, data) VALUES (?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, expires = excluded.expires, data = excluded.data`, x.ID, x.Owner, nanos(x.Expires), x.Data)
+			ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, expires = excluded.expires, data = excluded.data`, x.ID, x.Owner, stored.Nanos(x.Expires), x.Data)
 		return err
 	})
 }
@@ -164,7 +156,7 @@ func (s *Store) Session(ctx context.Context, id string) (penumbra.Session, error
 	case err != nil:
 		return penumbra.Session{}, s.fault("read a session", err)
 	}
-	x.Expires = time.Unix(0, expires).UTC()
+	x.Expires = stored.Time(expires)
 	return x, nil
 }
 
@@ -187,7 +179,7 @@ func (s *Store) EndSessions(ctx context.Context, owner string) error {
 // TrimSessions forgets those that expired before a time.
 func (s *Store) TrimSessions(ctx context.Context, before time.Time) error {
 	return s.write(ctx, "forget expired sessions", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires < ?`, nanos(before))
+		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires < ?`, stored.Nanos(before))
 		return err
 	})
 }

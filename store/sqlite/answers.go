@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
 // BeginAnswer claims a request unless it is there already, see [storetest.Answers].
 func (s *Store) BeginAnswer(ctx context.Context, a penumbra.KeptAnswer, forget time.Time) (*penumbra.KeptAnswer, error) {
 	var there *penumbra.KeptAnswer
 	err := s.write(ctx, "keep a request's key", func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM answers WHERE begun < ?`, nanos(forget)); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM answers WHERE begun < ?`, stored.Nanos(forget)); err != nil {
 			return err
 		}
 		kept := penumbra.KeptAnswer{ID: a.ID}
@@ -22,13 +23,13 @@ func (s *Store) BeginAnswer(ctx context.Context, a penumbra.KeptAnswer, forget t
 			Scan(&kept.Digest, &begun, &kept.Status, &kept.Type, &kept.Body)
 		switch {
 		case err == nil:
-			kept.Begun = time.Unix(0, begun).UTC()
+			kept.Begun = stored.Time(begun)
 			there = &kept
 			return nil
 		case !errors.Is(err, sql.ErrNoRows):
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO answers (id, digest, begun, status, type, body) VALUES (?, ?, ?, 0, '', x'')`, a.ID, a.Digest, nanos(a.Begun))
+		_, err = tx.ExecContext(ctx, `INSERT INTO answers (id, digest, begun, status, type, body) VALUES (?, ?, ?, 0, '', x'')`, a.ID, a.Digest, stored.Nanos(a.Begun))
 		return err
 	})
 	return there, err

@@ -3,11 +3,11 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
 // KeepAside stores records with the durability of [Store.Append], all or none;
@@ -15,23 +15,12 @@ import (
 // many were new. A record that cannot be used, see [penumbra.Record.Check], or
 // whose time is not between the years 1678 and 2262 is an error of kind Invalid.
 func (s *Store) KeepAside(ctx context.Context, records []penumbra.AsideRecord) (int, error) {
-	for i := range records {
-		r := &records[i].Record
-		err := r.Check()
-		if err == nil && (r.Time.Before(minTime) || r.Time.After(maxTime)) {
-			err = fmt.Errorf("time %v is not between the years 1678 and 2262", r.Time)
-		}
-		if err != nil {
-			return 0, &penumbra.Error{Kind: penumbra.Invalid, Err: err,
-				What: fmt.Sprintf("keep record %d, of input %q, aside in store %s", i+1, r.Input, s.path)}
-		}
-	}
-	rows := make([]asideRow, len(records))
-	if err := inParallel(len(records), func(i int) error { return rows[i].set(&records[i]) }); err != nil {
+	rows, err := stored.AsideRecords(records, s.path)
+	if err != nil {
 		return 0, s.fault("keep records aside", err)
 	}
 	added := 0
-	err := s.write(ctx, "keep records aside", func(tx *sql.Tx) error {
+	err = s.write(ctx, "keep records aside", func(tx *sql.Tx) error {
 		new, err := insertAside(tx, rows)
 		if err != nil {
 			return err
@@ -51,40 +40,21 @@ func (s *Store) KeepAside(ctx context.Context, records []penumbra.AsideRecord) (
 	return added, nil
 }
 
-// asideRow is a record as it is kept aside.
-type asideRow struct {
-	of     *penumbra.AsideRecord
-	id     penumbra.ObservationID
-	target string
-	body   []byte
-}
-
-func (r *asideRow) set(a *penumbra.AsideRecord) (err error) {
-	rest := a.Record
-	r.of, r.id = a, rest.Identity()
-	rest.Message = "" // has a column
-	if len(rest.Targets) > 0 {
-		r.target = rest.Targets[0]
-	}
-	r.body, err = encMode.Marshal(rest)
-	return err
-}
-
 // insertAside inserts the rows that are not there yet and returns how many
 // those are, by input. Rows of one input mostly come together.
-func insertAside(tx *sql.Tx, rows []asideRow) (map[string]int64, error) {
+func insertAside(tx *sql.Tx, rows []stored.Aside) (map[string]int64, error) {
 	added := map[string]int64{}
 	into := &bulk{tx: tx, or: "IGNORE", into: "aside (identity, time, input, format, action, target, reason, message, body)", width: 9}
 	defer into.close()
 	for i := range rows {
-		r, rec := &rows[i], &rows[i].of.Record
-		if i > 0 && rec.Input != rows[i-1].of.Record.Input {
+		r, rec := &rows[i], &rows[i].Of.Record
+		if i > 0 && rec.Input != rows[i-1].Of.Record.Input {
 			if err := into.flush(); err != nil {
 				return nil, err
 			}
-			added[rows[i-1].of.Record.Input] += into.taken()
+			added[rows[i-1].Of.Record.Input] += into.taken()
 		}
-		if err := into.add(r.id[:], nanos(rec.Time), rec.Input, rec.Format, r.of.Action, r.target, r.of.Reason, rec.Message, r.body); err != nil {
+		if err := into.add(r.ID[:], stored.Nanos(rec.Time), rec.Input, rec.Format, r.Of.Action, r.Target, r.Of.Reason, rec.Message, r.Body); err != nil {
 			return nil, err
 		}
 	}
@@ -94,7 +64,7 @@ func insertAside(tx *sql.Tx, rows []asideRow) (map[string]int64, error) {
 	if err := into.flush(); err != nil {
 		return nil, err
 	}
-	added[rows[len(rows)-1].of.Record.Input] += into.taken()
+	added[rows[len(rows)-1].Of.Record.Input] += into.taken()
 	return added, nil
 }
 
@@ -117,7 +87,7 @@ func (s *Store) TrimAside(ctx context.Context, input string, most int64, before,
 	for {
 		var over, old int64
 		err := s.reader.QueryRowContext(ctx, `SELECT coalesce((SELECT kept FROM aside_inputs WHERE input = ?1), 0),`+
-			` EXISTS (SELECT 1 FROM aside WHERE input = ?1 AND time < ?2)`, input, nanos(before)).Scan(&over, &old)
+			` EXISTS (SELECT 1 FROM aside WHERE input = ?1 AND time < ?2)`, input, stored.Nanos(before)).Scan(&over, &old)
 		if err != nil {
 			return dropped, s.fault(what, err)
 		}
@@ -127,7 +97,7 @@ func (s *Store) TrimAside(ctx context.Context, input string, most int64, before,
 		}
 		// With the oldest first, what is too old and what is too much is one range.
 		condition, limit := " AND time < ?", int64(trimmedAtOnce)
-		args := []any{input, nanos(before)}
+		args := []any{input, stored.Nanos(before)}
 		if old == 0 {
 			condition, limit, args = "", min(limit, over), args[:1]
 		}
@@ -169,7 +139,7 @@ func (s *Store) AsideKinds(ctx context.Context, limit int) (penumbra.Unmapped, e
 		if err := rows.Scan(&out.Records, &k.Input, &k.Format, &k.Action, &k.Target, &k.Reason, &k.Count, &first, &last, &example, &k.Example); err != nil {
 			return penumbra.Unmapped{}, s.fault("sum up records kept aside", err)
 		}
-		k.First, k.Last = time.Unix(0, first).UTC(), time.Unix(0, last).UTC()
+		k.First, k.Last = stored.Time(first), stored.Time(last)
 		out.Kinds = append(out.Kinds, k)
 	}
 	if err := rows.Err(); err != nil {
@@ -193,7 +163,7 @@ func (s *Store) droppedAside(ctx context.Context) (out []penumbra.UnmappedDroppe
 		if err := rows.Scan(&d.Input, &d.Count, &last); err != nil {
 			return nil, err
 		}
-		d.Last = fromOptional(last)
+		d.Last = stored.FromOptional(last)
 		out = append(out, d)
 	}
 	return out, rows.Err()
@@ -223,7 +193,7 @@ func (s *Store) AsideRecords(ctx context.Context, after int64, limit int) ([]pen
 		if err := rows.Scan(&a.Sequence, &a.Action, &a.Reason, &message, &body); err != nil {
 			return nil, s.fault("read records kept aside", err)
 		}
-		if err := decode(body, &a.Record); err != nil {
+		if err := stored.Decode(body, &a.Record); err != nil {
 			return nil, s.fault("read records kept aside", err)
 		}
 		a.Record.Message = message

@@ -5,12 +5,13 @@ import (
 	"database/sql"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
 // SaveAttention stores an attention, or the new form of a stored one.
 func (s *Store) SaveAttention(ctx context.Context, a penumbra.Attention) error {
 	return s.write(ctx, "save attention "+a.ID, func(tx *sql.Tx) error {
-		return put(ctx, tx, "attentions", "id, created", a, a.ID, nanos(a.Created))
+		return put(ctx, tx, "attentions", "id, created", a, a.ID, stored.Nanos(a.Created))
 	})
 }
 

@@ -3,13 +3,11 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
 // AppendAudit stores the entries that next returns for the head of now, see
@@ -25,19 +23,14 @@ func (s *Store) AppendAudit(ctx context.Context, next func(head penumbra.AuditHe
 		if err != nil {
 			return err
 		}
-		for i := range entries {
-			e := &entries[i]
-			if e.Sequence != head.Sequence+1 || e.Previous != head.Hash {
-				return &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("append entry %d to the audit log: it does not stand behind entry %d", e.Sequence, head.Sequence)}
-			}
-			body, err := json.Marshal(e)
-			if err != nil {
+		bodies, err := stored.AuditBodies(head, entries)
+		if err != nil {
+			return err
+		}
+		for i, body := range bodies {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO audit (sequence, body) VALUES (?, ?)`, entries[i].Sequence, body); err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO audit (sequence, body) VALUES (?, ?)`, e.Sequence, string(body)); err != nil {
-				return err
-			}
-			head = penumbra.AuditHead{Sequence: e.Sequence, Hash: e.Hash, Time: e.Time}
 		}
 		return nil
 	})
@@ -58,19 +51,8 @@ func auditHead(ctx context.Context, from rowQuerier) (penumbra.AuditHead, error)
 	if err != nil {
 		return penumbra.AuditHead{}, err
 	}
-	e := auditEntry(sequence, body)
-	return penumbra.AuditHead{Sequence: sequence, Hash: e.Hash, Time: e.Time}, nil
-}
-
-// auditEntry reads an entry back. One that somebody has made unreadable comes
-// without content, so that its hash is not its own: verification names it.
-func auditEntry(sequence int64, body string) penumbra.AuditEntry {
-	var e penumbra.AuditEntry
-	if err := json.Unmarshal([]byte(body), &e); err != nil {
-		e = penumbra.AuditEntry{}
-	}
-	e.Sequence = sequence
-	return e
+	e := stored.AuditEntry(sequence, body)
+	return stored.AuditHead(&e), nil
 }
 
 // AuditHead returns the last entry's head, zero of an empty log.
@@ -80,12 +62,6 @@ func (s *Store) AuditHead(ctx context.Context) (penumbra.AuditHead, error) {
 		return head, s.fault("read the head of the audit log", err)
 	}
 	return head, nil
-}
-
-// auditTime writes a time as the column has it: without the Z, texts are in the
-// order of the times.
-func auditTime(t time.Time) string {
-	return strings.TrimSuffix(t.UTC().Format(time.RFC3339Nano), "Z")
 }
 
 // AuditEntries returns the selected entries.
@@ -105,10 +81,10 @@ func (s *Store) AuditEntries(ctx context.Context, q penumbra.AuditQuery) ([]penu
 	f.where("stack", q.Stack)
 	f.where("target", q.ID)
 	if !q.From.IsZero() {
-		f.add("time >= ?", auditTime(q.From))
+		f.add("time >= ?", stored.AuditTime(q.From))
 	}
 	if !q.To.IsZero() {
-		f.add("time < ?", auditTime(q.To))
+		f.add("time < ?", stored.AuditTime(q.To))
 	}
 	if q.After > 0 {
 		f.add("sequence > ?", q.After)
@@ -132,7 +108,7 @@ func (s *Store) AuditEntries(ctx context.Context, q penumbra.AuditQuery) ([]penu
 		if err := rows.Scan(&sequence, &body); err != nil {
 			return nil, s.fault("read the audit log", err)
 		}
-		out = append(out, auditEntry(sequence, body))
+		out = append(out, stored.AuditEntry(sequence, body))
 	}
 	if err := rows.Err(); err != nil {
 		return nil, s.fault("read the audit log", err)

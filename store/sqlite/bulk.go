@@ -2,9 +2,7 @@ package sqlite
 
 import (
 	"database/sql"
-	"runtime"
 	"strings"
-	"sync"
 )
 
 // bulk inserts rows many at a time: most of the cost of a row is the call. It
@@ -75,29 +73,4 @@ func (b *bulk) statement(rows int) string {
 		or = "FAIL"
 	}
 	return "INSERT OR " + or + " INTO " + b.into + " VALUES " + strings.TrimSuffix(strings.Repeat(tuple(b.width)+",", rows), ",")
-}
-
-// shareSize is how much of a batch is worth a goroutine.
-const shareSize = 128
-
-// inParallel calls do with each number below n, in order within shares that run
-// at once, and returns the error of the lowest share that has one.
-func inParallel(n int, do func(i int) error) error {
-	shares := min((n+shareSize-1)/shareSize, runtime.GOMAXPROCS(0))
-	errs := make([]error, shares)
-	var working sync.WaitGroup
-	for share := range shares {
-		working.Go(func() {
-			for i := n * share / shares; i < n*(share+1)/shares && errs[share] == nil; i++ {
-				errs[share] = do(i)
-			}
-		})
-	}
-	working.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

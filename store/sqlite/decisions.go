@@ -5,9 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
 // Decide stores a decision with what follows from it, see
@@ -16,8 +16,8 @@ import (
 // belong together.
 func (s *Store) Decide(ctx context.Context, d penumbra.Decision, p penumbra.Proposal, run *penumbra.Run) error {
 	what := fmt.Sprintf("decide on proposal %s", d.Proposal)
-	if d.Proposal != p.ID || run != nil && run.Decision != d.ID {
-		return apart(what)
+	if err := stored.CheckDecision(what, &d, &p, run); err != nil {
+		return err
 	}
 	return s.write(ctx, what, func(tx *sql.Tx) error {
 		if err := checkProposal(ctx, tx, what, p.ID, penumbra.Proposed, d.Hash); err != nil {
@@ -55,51 +55,29 @@ func (s *Store) Start(ctx context.Context, p penumbra.Proposal, run penumbra.Run
 	})
 }
 
-func apart(what string) error {
-	return &penumbra.Error{Kind: penumbra.Invalid, What: what + ": the decision, the proposal and the planned run do not belong together"}
-}
-
 // checkProposal returns an error unless the stored proposal is in a state and
 // has a hash.
 func checkProposal(ctx context.Context, tx *sql.Tx, what, id string, want penumbra.ProposalStatus, hash string) error {
-	var state, stored string
-	err := tx.QueryRowContext(ctx, `SELECT state, hash FROM proposals WHERE id = ?`, id).Scan(&state, &stored)
+	var state, there string
+	err := tx.QueryRowContext(ctx, `SELECT state, hash FROM proposals WHERE id = ?`, id).Scan(&state, &there)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return &penumbra.Error{Kind: penumbra.NotFound, What: what + ": there is no such proposal"}
+		return stored.NoProposal(what)
 	case err != nil:
 		return err
-	case state != string(want):
-		return &penumbra.Error{Kind: penumbra.Stale, What: what + ": it is already " + state, Remedy: "look at the drift's proposals again"}
-	case stored != hash:
-		return &penumbra.Error{Kind: penumbra.Stale, What: what + ": it was planned again since it was shown", Remedy: "look at the new plan, then decide"}
 	}
-	return nil
+	return stored.CheckProposal(what, state, there, want, hash)
 }
 
 // startRun stores a planned run, if the approvals that it rests on are recorded,
 // on this very plan, and by as many people as it needs.
 func startRun(ctx context.Context, tx *sql.Tx, what string, p penumbra.Proposal, run penumbra.Run) error {
-	if run.Proposal != p.ID || run.State != penumbra.Planned || !slices.Contains(run.Approvals, run.Decision) {
-		return apart(what)
-	}
 	decisions, err := list[penumbra.Decision](ctx, tx, "decisions", "WHERE proposal = ?", p.ID)
 	if err != nil {
 		return err
 	}
-	var people []string
-	for _, id := range run.Approvals {
-		i := slices.IndexFunc(decisions, func(d penumbra.Decision) bool { return d.ID == id })
-		if i < 0 || decisions[i].Verb != penumbra.Approve || decisions[i].Hash != p.Hash {
-			return &penumbra.Error{Kind: penumbra.Refused, What: fmt.Sprintf("%s: %s is no recorded approval of this plan", what, id)}
-		}
-		by := decisions[i].By
-		if !slices.ContainsFunc(people, func(x string) bool { return penumbra.SamePerson(x, by) }) {
-			people = append(people, by)
-		}
-	}
-	if len(people) < max(1, run.Needs) {
-		return &penumbra.Error{Kind: penumbra.Refused, What: fmt.Sprintf("%s: %d of %d people have approved this plan", what, len(people), run.Needs)}
+	if err := stored.CheckStart(what, &p, &run, decisions); err != nil {
+		return err
 	}
 	return saveRun(ctx, tx, run)
 }
@@ -111,12 +89,12 @@ func (s *Store) Note(ctx context.Context, d penumbra.Decision) error {
 
 // putDecision adds a decision; what is decided is never changed.
 func putDecision(ctx context.Context, tx *sql.Tx, d penumbra.Decision) error {
-	body, err := encMode.Marshal(d)
+	body, err := stored.Encode(d)
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO decisions (id, proposal, drift, time, body) VALUES (?, ?, ?, ?, ?)`,
-		d.ID, d.Proposal, d.Drift, nanos(d.Time), body)
+		d.ID, d.Proposal, d.Drift, stored.Nanos(d.Time), body)
 	return err
 }
 
@@ -139,7 +117,7 @@ func (s *Store) Decisions(ctx context.Context, q penumbra.DecisionQuery) ([]penu
 // SaveFreeze stores a freeze, or the new form of a stored one.
 func (s *Store) SaveFreeze(ctx context.Context, f penumbra.Freeze) error {
 	return s.write(ctx, "save freeze "+f.ID, func(tx *sql.Tx) error {
-		return put(ctx, tx, "freezes", "id, created", f, f.ID, nanos(f.Created))
+		return put(ctx, tx, "freezes", "id, created", f, f.ID, stored.Nanos(f.Created))
 	})
 }
 

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
 // put stores a document with the columns that it is found by. columns names
 // them, the identifier first.
 func put(ctx context.Context, tx *sql.Tx, table, columns string, document any, values ...any) error {
-	body, err := encMode.Marshal(document)
+	body, err := stored.Encode(document)
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func list[T any](ctx context.Context, from querier, table, rest string, args ...
 		if err := rows.Scan(&body); err != nil {
 			return nil, err
 		}
-		if err := decode(body, &document); err != nil {
+		if err := stored.Decode(body, &document); err != nil {
 			return nil, fmt.Errorf("%s: %w", table, err)
 		}
 		out = append(out, document)
@@ -83,7 +84,7 @@ func (f *filter) behind(column string, at time.Time, id string) {
 		return
 	}
 	f.conditions = append(f.conditions, "("+column+" < ? OR "+column+" = ? AND id > ?)")
-	f.args = append(f.args, nanos(at), nanos(at), id)
+	f.args = append(f.args, stored.Nanos(at), stored.Nanos(at), id)
 }
 
 // rest returns the end of the statement; limit 0 is none.
@@ -116,7 +117,7 @@ func (s *Store) SaveDrifts(ctx context.Context, drifts []penumbra.Drift) error {
 	return s.write(ctx, "save drifts", func(tx *sql.Tx) error {
 		for _, d := range drifts {
 			err := put(ctx, tx, "drifts", "id, resource, stack, active, accepted, changed", d,
-				d.ID, string(d.Resource), d.Resource.Stack(), d.Active(), !d.Active() && !d.AcceptedUntil.IsZero(), nanos(d.Changed))
+				d.ID, string(d.Resource), d.Resource.Stack(), d.Active(), !d.Active() && !d.AcceptedUntil.IsZero(), stored.Nanos(d.Changed))
 			if err != nil {
 				return err
 			}
@@ -136,7 +137,7 @@ func (s *Store) Drifts(ctx context.Context, q penumbra.DriftQuery) ([]penumbra.D
 	}
 	if !q.Since.IsZero() { // both, by name: the index begins with it
 		f.conditions = append(f.conditions, "active IN (0, 1) AND changed >= ?")
-		f.args = append(f.args, nanos(q.Since))
+		f.args = append(f.args, stored.Nanos(q.Since))
 	}
 	f.behind("changed", q.Before, q.BeforeID)
 	out, err := list[penumbra.Drift](ctx, s.reader, "drifts", f.rest("changed DESC, id", q.Limit), f.args...)
@@ -187,50 +188,21 @@ func (s *Store) SaveRun(ctx context.Context, run penumbra.Run) error {
 }
 
 func saveRun(ctx context.Context, tx *sql.Tx, run penumbra.Run) error {
-	stored, err := list[penumbra.Run](ctx, tx, "runs", "WHERE id = ?", run.ID)
+	there, err := list[penumbra.Run](ctx, tx, "runs", "WHERE id = ?", run.ID)
 	if err != nil {
 		return err
 	}
-	if len(stored) > 0 && stored[0].State.Ended() && !(stored[0].State == penumbra.Done && run.State == penumbra.RolledBack) {
-		before, err := encMode.Marshal(stored[0])
-		if err != nil {
+	if len(there) > 0 {
+		if changed, err := stored.CheckRun(&there[0], &run); err != nil || !changed {
 			return err
 		}
-		after, err := encMode.Marshal(run)
-		if err != nil {
-			return err
-		}
-		if bytes.Equal(before, after) {
-			return nil
-		}
-		// What became of its change to the code, what its watch has seen, and who took
-		// it back, is learnt after its end.
-		looked := stored[0]
-		if looked.Code != nil && run.Code != nil {
-			looked.Code = run.Code
-		}
-		if looked.Watch != nil && run.Watch != nil && looked.Watch.Ended.IsZero() {
-			looked.Watch = run.Watch
-		}
-		if looked.State == penumbra.Halted && looked.UndoneBy == "" {
-			looked.UndoneBy = run.UndoneBy
-		}
-		same, err := encMode.Marshal(looked)
-		if err != nil {
-			return err
-		}
-		if bytes.Equal(same, after) {
-			return putRun(ctx, tx, run)
-		}
-		return &penumbra.Error{Kind: penumbra.Refused,
-			What: fmt.Sprintf("save run %s as %v: it has ended as %v", run.ID, run.State, stored[0].State)}
 	}
 	return putRun(ctx, tx, run)
 }
 
 func putRun(ctx context.Context, tx *sql.Tx, run penumbra.Run) error {
 	return put(ctx, tx, "runs", "id, proposal, stack, state, started", run,
-		run.ID, run.Proposal, run.Stack, int64(run.State), nanos(run.Started))
+		run.ID, run.Proposal, run.Stack, int64(run.State), stored.Nanos(run.Started))
 }
 
 // Runs returns the selected runs, the last started first.
@@ -253,7 +225,7 @@ func (s *Store) Runs(ctx context.Context, q penumbra.RunQuery) ([]penumbra.Run, 
 // SaveRule stores a rule, or the new form of a stored one.
 func (s *Store) SaveRule(ctx context.Context, rule penumbra.Rule) error {
 	return s.write(ctx, "save rule "+rule.ID, func(tx *sql.Tx) error {
-		return put(ctx, tx, "rules", "id, created", rule, rule.ID, nanos(rule.Created))
+		return put(ctx, tx, "rules", "id, created", rule, rule.ID, stored.Nanos(rule.Created))
 	})
 }
 
@@ -283,7 +255,7 @@ func (s *Store) SaveCheckpoint(ctx context.Context, c penumbra.Checkpoint) error
 	}
 	return s.write(ctx, "save checkpoint "+c.Name, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO checkpoints (name, sequence, time, checksum, data) VALUES (?, ?, ?, ?, ?)`,
-			c.Name, c.Sequence, optional(c.Time), sum[:], data)
+			c.Name, c.Sequence, stored.Optional(c.Time), sum[:], data)
 		return err
 	})
 }
@@ -308,6 +280,6 @@ func (s *Store) Checkpoint(ctx context.Context, name string) (penumbra.Checkpoin
 			What:   what + " in store " + s.path + ": it does not match its checksum",
 			Remedy: "the model can be learnt again from the observations"}
 	}
-	c.Time = fromOptional(at)
+	c.Time = stored.FromOptional(at)
 	return c, nil
 }

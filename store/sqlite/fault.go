@@ -11,10 +11,8 @@ import (
 	lib "modernc.org/sqlite/lib"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
 )
-
-// errDamaged marks stored bytes that cannot be read back.
-var errDamaged = errors.New("a stored record cannot be read back")
 
 // fault gives an error its kind and its remedy. Errors of Penumbra that come
 // from within stay as they are.
@@ -27,7 +25,7 @@ func (s *Store) fault(what string, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		e.Kind = penumbra.Unavailable
-	case errors.Is(err, errDamaged):
+	case errors.Is(err, stored.ErrDamaged):
 		e.Kind = penumbra.Damaged
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		e.Kind = penumbra.Full

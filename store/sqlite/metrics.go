@@ -4,11 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"math"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
 // SaveAnomalies stores new anomalies and new states of stored ones, all or none.
@@ -16,7 +15,7 @@ func (s *Store) SaveAnomalies(ctx context.Context, anomalies []penumbra.Anomaly)
 	return s.write(ctx, "save anomalies", func(tx *sql.Tx) error {
 		for _, a := range anomalies {
 			err := put(ctx, tx, "anomalies", "id, resource, stack, active, time", a,
-				a.ID, string(a.Resource), a.Resource.Stack(), a.Active(), nanos(a.Time))
+				a.ID, string(a.Resource), a.Resource.Stack(), a.Active(), stored.Nanos(a.Time))
 			if err != nil {
 				return err
 			}
@@ -29,7 +28,7 @@ func (s *Store) SaveAnomalies(ctx context.Context, anomalies []penumbra.Anomaly)
 func (s *Store) Anomalies(ctx context.Context, q penumbra.AnomalyQuery) ([]penumbra.Anomaly, error) {
 	f := finding(q.ID, q.Resource, q.Stack, q.Active)
 	if !q.From.IsZero() {
-		f.add("time >= ?", nanos(q.From))
+		f.add("time >= ?", stored.Nanos(q.From))
 	}
 	f.behind("time", q.Before, q.BeforeID)
 	out, err := list[penumbra.Anomaly](ctx, s.reader, "anomalies", f.rest("time DESC, id", q.Limit), f.args...)
@@ -45,11 +44,8 @@ func (s *Store) Anomalies(ctx context.Context, q penumbra.AnomalyQuery) ([]penum
 // number that is not finite, or that does not start between the years 1678 and
 // 2262.
 func (s *Store) SaveRollups(ctx context.Context, rollups []penumbra.Rollup) error {
-	for i := range rollups {
-		if err := checkRollup(&rollups[i]); err != nil {
-			return &penumbra.Error{Kind: penumbra.Invalid, Err: err,
-				What: fmt.Sprintf("save rollup %d, of %q of %q, in store %s", i+1, rollups[i].Metric, rollups[i].Resource, s.path)}
-		}
+	if err := stored.CheckRollups(rollups, s.path); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,25 +73,6 @@ func (s *Store) SaveRollups(ctx context.Context, rollups []penumbra.Rollup) erro
 		s.known = known{} // it may name rows that were rolled back
 	}
 	return err
-}
-
-func checkRollup(r *penumbra.Rollup) error {
-	switch {
-	case r.Resource == "":
-		return fmt.Errorf("resource is missing")
-	case r.Metric == "":
-		return fmt.Errorf("metric is missing")
-	case r.Span <= 0:
-		return fmt.Errorf("span %v is not positive", r.Span)
-	case r.Start.Before(minTime) || r.Start.After(maxTime):
-		return fmt.Errorf("start %v is not between the years 1678 and 2262", r.Start)
-	}
-	for _, x := range []float64{r.Sum, r.Min, r.Max, r.Last} {
-		if math.IsNaN(x) || math.IsInf(x, 0) {
-			return fmt.Errorf("number %v is not finite", x)
-		}
-	}
-	return nil
 }
 
 type seriesKey struct {
@@ -128,10 +105,10 @@ func (s *Store) Rollups(ctx context.Context, q penumbra.RollupQuery) ([]penumbra
 		f.add("p.span = ?", int64(q.Span))
 	}
 	if !q.From.IsZero() {
-		f.add("p.start >= ?", nanos(q.From))
+		f.add("p.start >= ?", stored.Nanos(q.From))
 	}
 	if !q.To.IsZero() {
-		f.add("p.start < ?", nanos(q.To))
+		f.add("p.start < ?", stored.Nanos(q.To))
 	}
 	// The order of a CROSS JOIN is kept: SQLite goes to each series' place.
 	statement := `SELECT r.address, s.metric, p.span, p.start, p.count, p.sum, p.min, p.max, p.last` +
@@ -148,7 +125,7 @@ func (s *Store) Rollups(ctx context.Context, q penumbra.RollupQuery) ([]penumbra
 		if err := rows.Scan(&r.Resource, &r.Metric, &r.Span, &at, &r.Count, &r.Sum, &r.Min, &r.Max, &r.Last); err != nil {
 			return nil, s.fault("read rollups", err)
 		}
-		r.Start = time.Unix(0, at).UTC()
+		r.Start = stored.Time(at)
 		out = append(out, r)
 	}
 	if err := rows.Err(); err != nil {
@@ -160,7 +137,7 @@ func (s *Store) Rollups(ctx context.Context, q penumbra.RollupQuery) ([]penumbra
 // PruneRollups deletes the rollups of a span that start before a time.
 func (s *Store) PruneRollups(ctx context.Context, span time.Duration, before time.Time) error {
 	return s.write(ctx, "prune rollups", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM rollups WHERE series IN (SELECT id FROM series) AND span = ? AND start < ?`, int64(span), nanos(before))
+		_, err := tx.ExecContext(ctx, `DELETE FROM rollups WHERE series IN (SELECT id FROM series) AND span = ? AND start < ?`, int64(span), stored.Nanos(before))
 		return err
 	})
 }

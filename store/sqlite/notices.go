@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
 // Tell stores what was told and the notices that tell it, see [storetest.Notices].
@@ -21,7 +22,7 @@ func (s *Store) Tell(ctx context.Context, told []penumbra.Told, notices []penumb
 			}
 		}
 		for _, n := range notices {
-			if err := put(ctx, tx, "notices", "id, channel, key, state, created", n, n.ID, n.Channel, n.Key, string(n.State), nanos(n.Created)); err != nil {
+			if err := put(ctx, tx, "notices", "id, channel, key, state, created", n, n.ID, n.Channel, n.Key, string(n.State), stored.Nanos(n.Created)); err != nil {
 				return err
 			}
 		}
@@ -34,7 +35,7 @@ func putTold(ctx context.Context, tx *sql.Tx, x penumbra.Told) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM told WHERE channel = ? AND subject = ?`, x.Channel, x.Subject)
 		return err
 	}
-	body, err := encMode.Marshal(x)
+	body, err := stored.Encode(x)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func (s *Store) Notices(ctx context.Context, q penumbra.NoticeQuery) ([]penumbra
 func (s *Store) PruneNotices(ctx context.Context, before time.Time) error {
 	return s.write(ctx, "delete old notices", func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM notices WHERE state IN (?, ?) AND created < ?`,
-			string(penumbra.NoticeSent), string(penumbra.NoticeFolded), nanos(before))
+			string(penumbra.NoticeSent), string(penumbra.NoticeFolded), stored.Nanos(before))
 		return err
 	})
 }

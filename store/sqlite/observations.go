@@ -2,17 +2,14 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
-	"fmt"
 	"iter"
-	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
 // known is what the writer remembers of rows that are stored already. Rows of
@@ -27,30 +24,11 @@ type known struct {
 // content that is stored once more.
 const maxKnown = 1 << 17
 
-// record is an observation as it is stored.
-type record struct {
-	identity  penumbra.ObservationID
-	time      int64
-	seen      sql.NullInt64
-	kind      penumbra.ObservationKind
-	address   penumbra.Address
-	digest    [32]byte // of body
-	body, own []byte
-}
-
 // Append stores observations, see [storetest.Observations]. An observation
 // that cannot be used, see [penumbra.Observation.Check], or whose time is not
 // between the years 1678 and 2262 is an error of kind Invalid.
 func (s *Store) Append(ctx context.Context, observations []penumbra.Observation) ([]penumbra.Observation, error) {
-	records := make([]record, len(observations))
-	err := inParallel(len(observations), func(i int) error {
-		err := records[i].set(&observations[i])
-		if err != nil {
-			err = &penumbra.Error{Kind: penumbra.Invalid, Err: err,
-				What: fmt.Sprintf("append observation %d, of %q, to store %s", i+1, observations[i].Resource, s.path)}
-		}
-		return err
-	})
+	records, err := stored.Records(observations, s.path)
 	if err != nil {
 		return nil, err
 	}
@@ -72,31 +50,8 @@ func (s *Store) Append(ctx context.Context, observations []penumbra.Observation)
 	return out, nil
 }
 
-var (
-	minTime = time.Unix(0, math.MinInt64)
-	maxTime = time.Unix(0, math.MaxInt64)
-)
-
-// set fills a record from an observation.
-func (r *record) set(o *penumbra.Observation) (err error) {
-	if err := o.Check(); err != nil {
-		return err
-	}
-	if o.Time.Before(minTime) || o.Time.After(maxTime) {
-		return fmt.Errorf("time %v is not between the years 1678 and 2262", o.Time)
-	}
-	*r = record{identity: o.Identity(), time: o.Time.UnixNano(), kind: o.Kind, address: o.Resource}
-	r.seen = optional(o.Seen)
-	if r.body, err = encMode.Marshal(toContent(o)); err != nil {
-		return err
-	}
-	r.digest = sha256.Sum256(r.body)
-	r.own, err = toOwn(o)
-	return err
-}
-
 // insert stores the records that are not stored yet and returns their indexes.
-func (s *Store) insert(ctx context.Context, tx *sql.Tx, records []record) ([]int, error) {
+func (s *Store) insert(ctx context.Context, tx *sql.Tx, records []stored.Record) ([]int, error) {
 	added, err := missing(ctx, tx, records)
 	if err != nil || len(added) == 0 {
 		return nil, err
@@ -113,28 +68,28 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, records []record) ([]int
 	}
 	for _, i := range added {
 		r := &records[i]
-		resource, found, err := s.known.resource(ctx, tx, r.address)
+		resource, found, err := s.known.resource(ctx, tx, r.Address)
 		if err != nil {
 			return nil, err
 		}
 		if !found {
 			lastResource++
 			resource = lastResource
-			remember(&s.known.resources, r.address, resource)
-			if err := resources.add(resource, string(r.address), r.address.Stack()); err != nil {
+			remember(&s.known.resources, r.Address, resource)
+			if err := resources.add(resource, string(r.Address), r.Address.Stack()); err != nil {
 				return nil, err
 			}
 		}
-		content, found := s.known.contents[r.digest]
+		content, found := s.known.contents[r.Digest]
 		if !found {
 			lastContent++
 			content = lastContent
-			remember(&s.known.contents, r.digest, content)
-			if err := contents.add(content, r.body); err != nil {
+			remember(&s.known.contents, r.Digest, content)
+			if err := contents.add(content, r.Body); err != nil {
 				return nil, err
 			}
 		}
-		if err := rows.add(r.identity[:], r.time, r.seen, int64(r.kind), resource, content, r.own); err != nil {
+		if err := rows.add(r.Identity[:], r.Time, r.Seen, int64(r.Kind), resource, content, r.Own); err != nil {
 			return nil, err
 		}
 	}
@@ -148,12 +103,12 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, records []record) ([]int
 
 // missing returns the indexes of the records whose identity is not stored yet,
 // the first of each identity only.
-func missing(ctx context.Context, tx *sql.Tx, records []record) ([]int, error) {
-	stored := make(map[penumbra.ObservationID]bool, len(records))
+func missing(ctx context.Context, tx *sql.Tx, records []stored.Record) ([]int, error) {
+	there := make(map[penumbra.ObservationID]bool, len(records))
 	for chunk := range slices.Chunk(records, 500) {
 		args := make([]any, len(chunk))
 		for i := range chunk {
-			args[i] = chunk[i].identity[:]
+			args[i] = chunk[i].Identity[:]
 		}
 		rows, err := tx.QueryContext(ctx, "SELECT identity FROM observations WHERE identity IN "+tuple(len(chunk)), args...)
 		if err != nil {
@@ -165,7 +120,7 @@ func missing(ctx context.Context, tx *sql.Tx, records []record) ([]int, error) {
 				_ = rows.Close()
 				return nil, err
 			}
-			stored[penumbra.ObservationID(id)] = true
+			there[penumbra.ObservationID(id)] = true
 		}
 		if err := rows.Close(); err != nil {
 			return nil, err
@@ -176,8 +131,8 @@ func missing(ctx context.Context, tx *sql.Tx, records []record) ([]int, error) {
 	}
 	var added []int
 	for i := range records {
-		if id := records[i].identity; !stored[id] {
-			stored[id] = true
+		if id := records[i].Identity; !there[id] {
+			there[id] = true
 			added = append(added, i)
 		}
 	}
@@ -229,9 +184,9 @@ func (s *Store) Observations(ctx context.Context, q penumbra.ObservationQuery) i
 			return
 		}
 		defer rows.Close()
-		read := reading{contents: make(map[int64]*sharedContent)}
+		var read stored.Reading
 		for rows.Next() {
-			o, err := read.row(rows)
+			o, err := observation(rows, &read)
 			if err != nil {
 				yield(penumbra.Observation{}, s.fault("read observations", err))
 				return
@@ -269,10 +224,10 @@ func selection(q penumbra.ObservationQuery) (string, []any) {
 		add("o.kind IN "+tuple(len(kinds)), kinds...)
 	}
 	if !q.From.IsZero() {
-		add("o.time >= ?", nanos(q.From))
+		add("o.time >= ?", stored.Nanos(q.From))
 	}
 	if !q.To.IsZero() {
-		add("o.time < ?", nanos(q.To))
+		add("o.time < ?", stored.Nanos(q.To))
 	}
 	if q.After > 0 {
 		add("o.seq > ?", q.After)
@@ -292,81 +247,20 @@ func selection(q penumbra.ObservationQuery) (string, []any) {
 		" ORDER BY o.time, o.identity", args
 }
 
-// nanos returns a time as it is stored; one that cannot be, as the nearest
-// that can.
-func nanos(t time.Time) int64 {
-	switch {
-	case t.Before(minTime):
-		return math.MinInt64
-	case t.After(maxTime):
-		return math.MaxInt64
-	default:
-		return t.UnixNano()
-	}
-}
-
-// optional returns a time that may be zero as it is stored.
-func optional(t time.Time) sql.NullInt64 {
-	return sql.NullInt64{Int64: nanos(t), Valid: !t.IsZero()}
-}
-
-func fromOptional(n sql.NullInt64) time.Time {
-	if !n.Valid {
-		return time.Time{}
-	}
-	return time.Unix(0, n.Int64).UTC()
-}
-
-// reading is the state of one iteration: contents that were decoded already
-// share their settings.
-type reading struct {
-	contents map[int64]*sharedContent
-}
-
-type sharedContent struct {
-	content
-	settings, applied penumbra.Settings
-}
-
-// maxShared bounds the contents that an iteration remembers.
-const maxShared = 1 << 13
-
-func (r *reading) row(rows *sql.Rows) (penumbra.Observation, error) {
+func observation(rows *sql.Rows, read *stored.Reading) (penumbra.Observation, error) {
 	var (
 		o           penumbra.Observation
 		at, content int64
 		seen        sql.NullInt64
 		address     string
-		body, data  sql.RawBytes
+		body, own   sql.RawBytes
 	)
-	if err := rows.Scan(&at, &seen, &o.Kind, &address, &content, &body, &data); err != nil {
+	if err := rows.Scan(&at, &seen, &o.Kind, &address, &content, &body, &own); err != nil {
 		return o, err
 	}
-	o.Time, o.Resource = time.Unix(0, at).UTC(), penumbra.Address(address)
-	o.Seen = fromOptional(seen)
-	c, found := r.contents[content]
-	if !found {
-		c = new(sharedContent)
-		if err := decode(body, &c.content); err != nil {
-			return o, err
-		}
-		c.settings, c.applied = fromSettings(c.Settings), fromSettings(c.Applied)
-		c.Settings, c.Applied = nil, nil
-		if len(r.contents) >= maxShared {
-			clear(r.contents)
-		}
-		r.contents[content] = c
-	}
-	c.fill(&o)
-	o.Settings, o.Applied = c.settings, c.applied
-	if len(data) > 0 {
-		var w own
-		if err := decode(data, &w); err != nil {
-			return o, err
-		}
-		w.fill(&o)
-	}
-	return o, nil
+	o.Time, o.Resource = stored.Time(at), penumbra.Address(address)
+	o.Seen = stored.FromOptional(seen)
+	return o, read.Fill(&o, content, body, own)
 }
 
 // Sequence returns the number of the observation stored last, 0 if none.
@@ -382,17 +276,10 @@ func (s *Store) Sequence(ctx context.Context) (n int64, err error) {
 func (s *Store) Quarantine(ctx context.Context, lines []penumbra.BadLine) error {
 	return s.write(ctx, "quarantine lines", func(tx *sql.Tx) error {
 		for _, line := range lines {
-			body, err := encMode.Marshal(line)
+			digest, body, err := stored.BadLine(line)
 			if err != nil {
 				return err
 			}
-			again := line
-			again.Seen = time.Time{}
-			identity, err := encMode.Marshal(again)
-			if err != nil {
-				return err
-			}
-			digest := sha256.Sum256(identity)
 			if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO quarantine (digest, body) VALUES (?, ?)`, digest[:], body); err != nil {
 				return err
 			}

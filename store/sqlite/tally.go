@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
 // Tally counts what the store holds.
@@ -40,7 +41,7 @@ func (s *Store) Tally(ctx context.Context) (penumbra.Tally, error) {
 	if err != nil {
 		return out, s.fault("count what is stored", err)
 	}
-	out.Checkpoint = fromOptional(saved)
+	out.Checkpoint = stored.FromOptional(saved)
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		info, err := os.Stat(s.path + suffix)
 		switch {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
 // AddVersion stores a version of the model under the next number and returns
@@ -59,7 +60,7 @@ func (s *Store) SaveVersions(ctx context.Context, versions []penumbra.ModelVersi
 				return err
 			}
 			if n == 0 {
-				return noVersion(v.Number)
+				return stored.NoVersion(v.Number)
 			}
 			if err := putVersion(ctx, tx, v); err != nil {
 				return err
@@ -67,10 +68,6 @@ func (s *Store) SaveVersions(ctx context.Context, versions []penumbra.ModelVersi
 		}
 		return thinVersions(ctx, tx)
 	})
-}
-
-func noVersion(number int) error {
-	return &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("there is no version %d of the model", number), Remedy: "see `penumbra model list`"}
 }
 
 // Versions returns all versions of the model, the newest first.
@@ -97,7 +94,7 @@ func (s *Store) versions(ctx context.Context) ([]penumbra.ModelVersion, error) {
 		if err := rows.Scan(&body, &kept, &size); err != nil {
 			return nil, err
 		}
-		if err := decode(body, &v); err != nil {
+		if err := stored.Decode(body, &v); err != nil {
 			return nil, fmt.Errorf("versions: %w", err)
 		}
 		v.Kept, v.Size = kept, size
@@ -115,12 +112,11 @@ func (s *Store) VersionBody(ctx context.Context, number int) ([]byte, error) {
 	err := s.reader.QueryRowContext(ctx, `SELECT data, checksum FROM versions WHERE id = ?`, number).Scan(&data, &sum)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, noVersion(number)
+		return nil, stored.NoVersion(number)
 	case err != nil:
 		return nil, s.fault(what, err)
 	case sum == nil:
-		return nil, &penumbra.Error{Kind: penumbra.NotFound, What: what + ": its body is not kept",
-			Remedy: "choose one that `penumbra model list` shows a size of, or train it again"}
+		return nil, stored.VersionNotKept(what)
 	}
 	if got := sha256.Sum256(data); !bytes.Equal(got[:], sum) {
 		return nil, &penumbra.Error{Kind: penumbra.Damaged, What: what + " in store " + s.path + ": it does not match its checksum",

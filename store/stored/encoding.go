@@ -1,6 +1,7 @@
-package sqlite
+package stored
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
@@ -32,9 +33,16 @@ func must[T any](mode T, err error) T {
 	return mode
 }
 
-func decode(data []byte, to any) error {
+// ErrDamaged marks stored bytes that cannot be read back.
+var ErrDamaged = errors.New("a stored record cannot be read back")
+
+// Encode returns a noun as it is stored: the same noun as the same bytes.
+func Encode(noun any) ([]byte, error) { return encMode.Marshal(noun) }
+
+// Decode reads what [Encode] wrote. The error is [ErrDamaged].
+func Decode(data []byte, to any) error {
 	if err := decMode.Unmarshal(data, to); err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return nil
 }

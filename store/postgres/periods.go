@@ -1,0 +1,125 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/stored"
+)
+
+// Months before the first and from the last on share a partition: a history may say
+// any time, and must not make a table for each.
+var (
+	firstMonth = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	lastMonth  = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// period is the time that one partition of observations is of.
+type period struct {
+	start, until int64 // until is exclusive
+	name         string
+}
+
+// periodOf returns the period of a time: its month, in UTC.
+func periodOf(nanos int64) period {
+	at := stored.Time(nanos)
+	switch {
+	case at.Before(firstMonth):
+		return period{math.MinInt64, firstMonth.UnixNano(), "observations_before"}
+	case !at.Before(lastMonth):
+		return period{lastMonth.UnixNano(), math.MaxInt64, "observations_after"}
+	}
+	month := time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
+	return period{month.UnixNano(), month.AddDate(0, 1, 0).UnixNano(), month.Format("observations_2006_01")}
+}
+
+func (p period) bounds() string {
+	from, to := fmt.Sprint(p.start), fmt.Sprint(p.until)
+	if p.start == math.MinInt64 {
+		from = "MINVALUE"
+	}
+	if p.until == math.MaxInt64 {
+		to = "MAXVALUE"
+	}
+	return "FOR VALUES FROM (" + from + ") TO (" + to + ")"
+}
+
+// makePeriods makes the partitions that are not there yet. Who calls it holds the row
+// of timelines. A table is made by itself and then attached, which who reads does not
+// wait for.
+func makePeriods(ctx context.Context, tx pgx.Tx, periods map[int64]period) error {
+	starts := make([]int64, 0, len(periods))
+	for start := range periods {
+		starts = append(starts, start)
+	}
+	rows, err := tx.Query(ctx, `SELECT u FROM unnest($1::bigint[]) u WHERE NOT EXISTS (SELECT FROM periods WHERE start = u)`, starts)
+	if err != nil {
+		return err
+	}
+	missing, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	for _, start := range missing {
+		p := periods[start]
+		var batch pgx.Batch
+		batch.Queue("CREATE TABLE " + p.name + " (LIKE observations INCLUDING ALL)")
+		batch.Queue("ALTER TABLE observations ATTACH PARTITION " + p.name + " " + p.bounds())
+		batch.Queue(`INSERT INTO periods (start, until, name) VALUES ($1, $2, $3)`, p.start, p.until, p.name)
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DropBefore drops what has become old of the timelines: the months that had ended by a
+// time, whole. It returns how many observations those were. What follows from them,
+// drifts, decisions, the audit log, the model, stays.
+func (s *Store) DropBefore(ctx context.Context, before time.Time) (dropped int64, err error) {
+	for {
+		var n int64
+		more := false
+		err := s.write(ctx, "drop old timelines", func(tx pgx.Tx) error {
+			if _, err := lockTimelines(ctx, tx); err != nil {
+				return err
+			}
+			var p period
+			err := tx.QueryRow(ctx, `SELECT start, until, name, held FROM periods WHERE until <= $1 ORDER BY start LIMIT 1`, stored.Nanos(before)).Scan(&p.start, &p.until, &p.name, &n)
+			if err == pgx.ErrNoRows {
+				more = false
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			more = true
+			var batch pgx.Batch
+			batch.Queue("DROP TABLE " + pgx.Identifier{p.name}.Sanitize())
+			batch.Queue(`DELETE FROM periods WHERE start = $1`, p.start)
+			batch.Queue(`DELETE FROM contents WHERE period = $1`, p.start)
+			batch.Queue(`DELETE FROM named WHERE time >= $1 AND time < $2`, p.start, p.until)
+			batch.Queue(`UPDATE timelines SET dropped = dropped + $1`, n)
+			return tx.SendBatch(ctx, &batch).Close()
+		})
+		if err != nil || !more {
+			return dropped, err
+		}
+		dropped += n
+	}
+}
+
+// lockTimelines makes this transaction the only one that appends, until it ends, and
+// returns the number given last.
+func lockTimelines(ctx context.Context, tx pgx.Tx) (last int64, err error) {
+	err = tx.QueryRow(ctx, `SELECT last FROM timelines FOR UPDATE`).Scan(&last)
+	if err == pgx.ErrNoRows {
+		err = &penumbra.Error{Kind: penumbra.Damaged, What: "number observations: the row of timelines is missing", Remedy: remedies[penumbra.Damaged]}
+	}
+	return last, err
+}
