@@ -95,8 +95,22 @@ func authenticated(who Authenticator, next http.Handler) http.Handler {
 			writeProblem(w, problem)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(penumbra.WithPrincipal(r.Context(), p)))
+		ctx := context.WithValue(penumbra.WithPrincipal(r.Context(), p), againKey{}, func() (*penumbra.Principal, error) { return who.Authenticate(r) })
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+type againKey struct{}
+
+// again makes sure anew who asks, for an answer that goes on for long: a token may be
+// revoked meanwhile, and grants taken. It returns an error of kind Refused if the
+// credential opens nothing any more.
+func again(ctx context.Context) (*penumbra.Principal, error) {
+	authenticate, ok := ctx.Value(againKey{}).(func() (*penumbra.Principal, error))
+	if !ok {
+		return nil, &penumbra.Error{Kind: penumbra.Refused, What: "nobody has been made sure of", Remedy: "send a token"}
+	}
+	return authenticate()
 }
 
 // asker returns the name of who asks, as the credential says. A name given besides

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -192,11 +193,26 @@ func (s *streams) send(ctx context.Context, w http.ResponseWriter, q *newsQuery)
 	}
 }
 
-// next waits for news no longer than until the next heartbeat.
+// next waits for news no longer than until the next heartbeat. It makes sure anew who
+// asks before anything is told: who has had something taken from them meanwhile is told
+// what they may still hear of, and an error of kind Refused ends the stream of who may
+// nothing any more.
 func (s *streams) next(ctx context.Context, after uint64) ([]penumbra.News, error) {
 	ctx, cancel := context.WithTimeout(ctx, heartbeat)
 	defer cancel()
-	return s.informer.News(ctx, after)
+	who, err := again(ctx)
+	for err == nil {
+		var now *penumbra.Principal
+		news, waited := s.informer.News(penumbra.WithPrincipal(ctx, who), after)
+		if now, err = again(ctx); err != nil {
+			break
+		}
+		if reflect.DeepEqual(now, who) || waited != nil {
+			return news, waited
+		}
+		who = now
+	}
+	return nil, err
 }
 
 // eventWriter writes server-sent events and remembers that it could not.

@@ -279,3 +279,96 @@ func TestWatchEndsOnWhatStays(t *testing.T) {
 		}
 	}
 }
+
+// turnstile is an authenticator whose answer a test changes.
+type turnstile struct {
+	mu  sync.Mutex
+	who *penumbra.Principal // nil: refused
+}
+
+func (x *turnstile) Authenticate(*http.Request) (*penumbra.Principal, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.who == nil {
+		return nil, &penumbra.Error{Kind: penumbra.Refused, What: "the token is revoked", Remedy: "make another"}
+	}
+	p := *x.who
+	return &p, nil
+}
+
+func (x *turnstile) is(p *penumbra.Principal) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.who = p
+}
+
+// discreet tells news to admins alone.
+type discreet struct{ *recorder }
+
+func (d discreet) News(ctx context.Context, after uint64) ([]penumbra.News, error) {
+	news, err := d.recorder.News(ctx, after)
+	for i := range news {
+		if !penumbra.PrincipalOf(ctx).IsAdmin() {
+			news[i] = penumbra.News{Seq: news[i].Seq}
+		}
+	}
+	return news, err
+}
+
+// TestStreamsMakeSureAnew: a stream outlives the grants that it was opened with, and
+// tells nothing by them any more; with its token it ends.
+func TestStreamsMakeSureAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		admin := alice()
+		viewer := admin
+		viewer.Grants = []penumbra.Grant{{Role: penumbra.Viewer}}
+		x := &turnstile{who: &admin}
+		r := &recorder{}
+		h := Handler(discreet{r}, x, "0")
+		next, end := stream(t, h, "/v1/news", "")
+		defer end()
+		next()
+		r.told.tell(penumbra.DriftNews)
+		if got := next(); !strings.Contains(got, "event: drift") {
+			t.Fatalf("an admin is told %q", got)
+		}
+		synctest.Wait() // the stream waits for the next
+		x.is(&viewer)
+		r.told.tell(penumbra.RunNews)
+		if got := next(); !strings.HasPrefix(got, ":\nid: ") {
+			t.Errorf("who is an admin no more is told %q", got)
+		}
+		synctest.Wait()
+		x.is(&admin)
+		r.told.tell(penumbra.RunNews)
+		if got := next(); !strings.Contains(got, "event: run") || !strings.Contains(got, `"seq":3`) {
+			t.Errorf("an admin again is told %q", got)
+		}
+		synctest.Wait()
+		x.is(nil)
+		r.told.tell(penumbra.RunNews)
+		if got := next(); got != "error: EOF" {
+			t.Errorf("with a token that was revoked: %q", got)
+		}
+	})
+}
+
+// TestStreamsEndWhileNothingHappens: a token that was revoked holds no stream open for
+// longer than until the next heartbeat.
+func TestStreamsEndWhileNothingHappens(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		admin := alice()
+		x := &turnstile{who: &admin}
+		next, end := stream(t, Handler(&recorder{}, x, "0"), "/v1/news", "")
+		defer end()
+		next()
+		synctest.Wait()
+		x.is(nil)
+		began := time.Now()
+		if got := next(); got != "error: EOF" || time.Since(began) > heartbeat {
+			t.Errorf("%q after %v", got, time.Since(began))
+		}
+	})
+}

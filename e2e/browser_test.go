@@ -187,8 +187,18 @@ func (l *looking) signsIn(name, password string) {
 	l.shows(".rail-foot", name)
 }
 
+// offers lists where the forms of the page lead, but for those of one's own session.
+func (l *looking) offers() string {
+	l.t.Helper()
+	forms, err := chromedp.Run(l.ctx, chromedp.Evaluate[string](`[...new Set([...document.querySelectorAll('form[method="post"]')].map(f => f.getAttribute("action")))].filter(a => !["/theme", "/signout"].includes(a)).sort().join(" ")`))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return forms
+}
+
 // The first admin comes in by the link that the daemon prints, lets in somebody who
-// only looks, and that one sees the drift and decides nothing.
+// only looks, and that one sees the drift, is offered no decision, and takes none.
 func TestBrowserFirstSignIn(t *testing.T) {
 	s := newSite(t)
 	d := s.watching()
@@ -207,6 +217,19 @@ func TestBrowserFirstSignIn(t *testing.T) {
 	l.do(chromedp.SetValue(chromedp.CSS(`form[action="/people"] input[name="name"]`), "victor"), chromedp.SetValue(chromedp.CSS(`form[action="/people"] input[name="password"]`), other),
 		chromedp.Click(chromedp.CSS(`form[action="/people"] input[name="values"]`)), chromedp.Click(chromedp.CSS(`form[action="/people"] button`)))
 	l.shows("table", "victor")
+	pages := map[string]string{
+		"/drift?id=" + found.ID: "/accept /acknowledge /approve /customize /reject /snooze", "/proposal?id=" + p.ID: "/approve /customize /reject",
+		"/freezes": "/freeze", "/people": "/people /people/change /tokens", "/audit": "/audit", "/notifications": "",
+	}
+	shows := func(page string) {
+		t.Helper()
+		l.do(chromedp.Navigate(l.base+page), chromedp.WaitReady(chromedp.CSS("footer"))) // which comes behind the proposals
+	}
+	for page, want := range pages {
+		if shows(page); l.offers() != want {
+			t.Errorf("the admin is offered %q on %s, want %q", l.offers(), page, want)
+		}
+	}
 	l.quiet()
 	l.click(`form[action="/signout"] button`)
 	l.do(chromedp.WaitVisible(chromedp.CSS(".signin")))
@@ -221,6 +244,20 @@ func TestBrowserFirstSignIn(t *testing.T) {
 	l.do(chromedp.Navigate(l.base + "/drift?id=" + found.ID))
 	l.shows("#findings ~ .scroll", "memory_mb")
 	l.do(chromedp.WaitVisible(chromedp.CSS(".ways")))
+	for page := range pages {
+		want := ""
+		if page == "/people" {
+			want = "/tokens" // of his own
+		}
+		if shows(page); l.offers() != want {
+			t.Errorf("victor is offered %q on %s", l.offers(), page)
+		}
+	}
+	if nav := l.text("nav"); strings.Contains(nav, "Audit log") || strings.Contains(nav, "Notifications") || !strings.Contains(nav, "Drifts") {
+		t.Errorf("victor's list of pages: %s", nav)
+	}
+	shows("/proposal?id=" + p.ID)
+	l.shows(".proposal-body", "it takes the role approver, and victor has viewer there")
 	form, err := chromedp.Run(l.ctx, chromedp.Evaluate[string](`document.querySelector('#theme input[name="form"]').value`))
 	if err != nil {
 		t.Fatal(err)
@@ -228,6 +265,7 @@ func TestBrowserFirstSignIn(t *testing.T) {
 	for path, fields := range map[string]string{
 		"/approve": "proposal=" + p.ID + "&hash=" + p.Hash, "/reject": "proposal=" + p.ID + "&reason=no", "/customize": "proposal=" + p.ID + "&values=memory_mb%3D512",
 		"/accept": "drift=" + found.ID + "&reason=no&for=1d", "/acknowledge": "drift=" + found.ID, "/snooze": "drift=" + found.ID + "&for=1h", "/freeze": "reason=no&for=1h",
+		"/adopt": "drift=" + found.ID + "&only=memory_mb", "/notifications/test": "channel=ops",
 		"/people": "name=mallory&password=another+long+one&role=admin", "/tokens": "name=x&kind=service&role=admin&for=1d",
 	} {
 		status, err := chromedp.Run(l.ctx, chromedp.Evaluate[int](fmt.Sprintf(`fetch(%q, {method: "POST", headers: {"Content-Type": "application/x-www-form-urlencoded"}, body: %q}).then(r => r.status)`, path, "form="+form+"&"+fields), chromedp.EvalAwaitPromise))

@@ -217,12 +217,21 @@ func (s *Service) Channels(ctx context.Context) ([]penumbra.ChannelStatus, error
 	return s.inner.Channels(ctx)
 }
 
-// Notices implements [api.Notifier]. They are of all stacks, and tell values.
+// Notices implements [api.Notifier]. They are of all stacks, and tell values, which only
+// those see who may see all.
 func (s *Service) Notices(ctx context.Context, q penumbra.NoticeQuery) ([]penumbra.Notice, error) {
 	if err := s.auditing(ctx, "notice.read"); err != nil {
 		return nil, err
 	}
-	return s.inner.Notices(ctx, q)
+	list, err := s.inner.Notices(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	h, err := s.view(ctx).sees("", "", "notices")
+	if err != nil {
+		return nil, err
+	}
+	return hide(h, list), nil
 }
 
 // ResendNotice implements [api.Notifier].
@@ -231,10 +240,18 @@ func (s *Service) ResendNotice(ctx context.Context, id string) (n penumbra.Notic
 	if err := s.allow(ctx, "notice.change", t); err != nil {
 		return n, err
 	}
-	return n, s.do(ctx, "notice.change", t, map[string]string{"what": "sent again"}, func() error {
+	err = s.do(ctx, "notice.change", t, map[string]string{"what": "sent again"}, func() error {
 		n, err = s.inner.ResendNotice(ctx, id)
 		return err
 	})
+	if err != nil {
+		return n, err
+	}
+	h, err := s.view(ctx).sees("", "", id)
+	if err != nil {
+		h = hiding{values: true, logs: true} // it is sent, and that is recorded
+	}
+	return hide(h, n), nil
 }
 
 // TestChannel implements [api.Notifier].

@@ -19,7 +19,8 @@ const planted = "planted-value"
 // estate is a loop with two stacks that are alike, shop and pay, each with a database
 // and a machine.
 type estate struct {
-	guard.Inner // nil: what no test asks for
+	guard.Inner      // nil: what no test asks for
+	parted      bool // drifts have two settings, of which one can be adopted
 	mu          sync.Mutex
 	calls       []string
 }
@@ -82,6 +83,9 @@ func driftsOf() []penumbra.Drift {
 func (e *estate) Drifts(_ context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error) {
 	var out []penumbra.Drift
 	for _, d := range driftsOf() {
+		if e.parted {
+			d.Findings = append(d.Findings, penumbra.Finding{Path: "zone", Verdict: penumbra.Drifted, Actual: penumbra.String("b")})
+		}
 		if (q.ID == "" || d.ID == q.ID) && (q.Stack == "" || d.Resource.Stack() == q.Stack) && (q.Limit == 0 || len(out) < q.Limit) {
 			out = append(out, d)
 		}

@@ -269,19 +269,6 @@ func (s *Service) Policies(ctx context.Context, proposal, by string) (penumbra.P
 	return s.inner.Policies(ctx, proposal, by)
 }
 
-// onStacks allows an act on stacks, on all if none is named.
-func (s *Service) onStacks(ctx context.Context, act penumbra.Act, stacks []string, id string) error {
-	if len(stacks) == 0 {
-		return s.allow(ctx, act, penumbra.Target{ID: id})
-	}
-	for _, stack := range stacks {
-		if err := s.allow(ctx, act, penumbra.Target{Stack: stack, ID: id}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Freezes implements [api.Governor]: those of all stacks, and those of stacks of which
 // something may be seen.
 func (s *Service) Freezes(ctx context.Context) ([]penumbra.Freeze, error) {
@@ -312,7 +299,7 @@ func (s *Service) Freezes(ctx context.Context) ([]penumbra.Freeze, error) {
 
 // Freeze implements [api.Governor].
 func (s *Service) Freeze(ctx context.Context, f penumbra.Freeze) (penumbra.Freeze, error) {
-	if err := s.onStacks(ctx, "stack.freeze", f.Stacks, ""); err != nil {
+	if err := s.allowAll(ctx, "stack.freeze", onStacks(f.Stacks, "")); err != nil {
 		return penumbra.Freeze{}, err
 	}
 	f.By = name(ctx)
@@ -324,16 +311,12 @@ func (s *Service) Unfreeze(ctx context.Context, id, _ string) (penumbra.Freeze, 
 	if err := s.Reach(ctx, "stack.unfreeze"); err != nil {
 		return penumbra.Freeze{}, err
 	}
-	all, err := s.inner.Freezes(ctx)
+	on, err := s.ofFreeze(ctx, id)
 	if err != nil {
 		return penumbra.Freeze{}, err
 	}
-	for i := range all {
-		if all[i].ID == id {
-			if err := s.onStacks(ctx, "stack.unfreeze", all[i].Stacks, id); err != nil {
-				return penumbra.Freeze{}, err
-			}
-		}
+	if err := s.allowAll(ctx, "stack.unfreeze", on); err != nil {
+		return penumbra.Freeze{}, err
 	}
 	return s.inner.Unfreeze(ctx, id, name(ctx))
 }

@@ -182,27 +182,21 @@ func (s *Service) onProposal(ctx context.Context, act penumbra.Act, id string, c
 	if err := s.Reach(ctx, act); err != nil {
 		return penumbra.Proposal{}, penumbra.Target{}, err
 	}
-	p, err := s.inner.Proposal(ctx, id)
+	p, on, err := s.ofProposal(ctx, id, changes)
 	if err != nil {
 		return p, penumbra.Target{}, err
 	}
-	_, t, err := s.drift(ctx, p.Drift)
-	if err != nil {
-		return p, t, err
-	}
-	t.ID = p.ID
-	if err := s.allow(ctx, act, t); err != nil || !changes || p.Plan == nil {
-		return p, t, err
-	}
-	for _, c := range p.Plan.Changes {
-		if c.Action == penumbra.NoChange || c.Action == penumbra.Read {
-			continue
-		}
-		if err := s.allow(ctx, act, penumbra.Target{Stack: t.Stack, Type: c.Type, ID: p.ID}); err != nil {
-			return p, t, err
+	return p, on[0], s.allowAll(ctx, act, on)
+}
+
+// allowAll is allow on each of some targets.
+func (s *Service) allowAll(ctx context.Context, act penumbra.Act, on []penumbra.Target) error {
+	for _, t := range on {
+		if err := s.allow(ctx, act, t); err != nil {
+			return err
 		}
 	}
-	return p, t, nil
+	return nil
 }
 
 // onRun allows an act on a run.
@@ -210,16 +204,9 @@ func (s *Service) onRun(ctx context.Context, act penumbra.Act, id string) (penum
 	if err := s.Reach(ctx, act); err != nil {
 		return penumbra.Run{}, penumbra.Target{}, err
 	}
-	found, err := s.inner.Runs(ctx, penumbra.RunQuery{ID: id})
-	if err == nil && (id == "" || len(found) == 0) {
-		err = &penumbra.Error{Kind: penumbra.NotFound, What: "there is no run " + id, Remedy: "see `penumbra run list`"}
-	}
+	run, t, err := s.ofRun(ctx, id)
 	if err != nil {
-		return penumbra.Run{}, penumbra.Target{}, err
+		return run, t, err
 	}
-	t := penumbra.Target{Stack: found[0].Stack, ID: id}
-	if _, on, err := s.drift(ctx, found[0].Drift); err == nil {
-		t.Type = on.Type
-	}
-	return found[0], t, s.allow(ctx, act, t)
+	return run, t, s.allow(ctx, act, t)
 }

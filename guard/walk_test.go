@@ -152,6 +152,7 @@ var forms = map[string]url.Values{
 	"POST /approve": {"proposal": {"p-d-STACK-vm"}, "hash": {"h"}}, "POST /reject": {"proposal": {"p-d-STACK-vm"}, "drift": {"d-STACK-vm"}},
 	"POST /acknowledge": {"drift": {"d-STACK-vm"}}, "POST /rollback": {"run": {"r-d-STACK-vm"}}, "POST /adopt": {"drift": {"d-STACK-vm"}, "only": {"size"}}, "POST /customize": {"proposal": {"p-d-STACK-vm"}, "values": {"size=1"}},
 	"POST /snooze": {"drift": {"d-STACK-vm"}, "for": {"4h"}}, "POST /accept": {"drift": {"d-STACK-vm"}}, "POST /freeze": {"stack": {"STACK"}, "stacks": {"STACK"}, "reason": {"r"}},
+	"POST /notifications/test": {"channel": {"x"}}, "POST /notifications/resend": {"notice": {"x"}},
 	"POST /unfreeze": {"freeze": {"f-STACK"}, "id": {"f-STACK"}},
 }
 

@@ -35,6 +35,9 @@ type Guard struct {
 	People   []Person
 	Calendar *Calendar // nil: always open
 	Zone     *time.Location
+	// Groups returns the groups that somebody has besides, of their account, where an
+	// identity provider says them; nil if there are none to ask for.
+	Groups func(name string) ([]string, error)
 }
 
 // Automatic reports whether a policy lets Penumbra approve by itself.
@@ -53,9 +56,14 @@ func (g *Guard) Waits() bool { return g.Calendar == nil || !g.Calendar.Refuse }
 
 // Ask answers a question.
 func (g *Guard) Ask(q *penumbra.PolicyQuestion) penumbra.PolicyAnswer {
-	entities, request := g.request(q)
-	decision, why := cedar.Authorize(g.Set.set, entities, request)
 	a := penumbra.PolicyAnswer{Verb: q.Verb, By: q.By, Needs: 1}
+	entities, request, err := g.request(q)
+	if err != nil {
+		// Without its groups somebody might be let through whom a policy forbids.
+		a.Reason = err.Error()
+		return a
+	}
+	decision, why := cedar.Authorize(g.Set.set, entities, request)
 	var matched []*rule
 	for _, r := range why.Reasons {
 		matched = append(matched, g.Set.rules[r.PolicyID])
@@ -143,7 +151,10 @@ func (g *Guard) answerSystem(q *penumbra.PolicyQuestion, a *penumbra.PolicyAnswe
 func (g *Guard) approvalOf(q *penumbra.PolicyQuestion, a *penumbra.PolicyAnswer) string {
 	approve := *q
 	approve.Verb = penumbra.Approve
-	entities, request := g.request(&approve)
+	entities, request, err := g.request(&approve)
+	if err != nil {
+		return err.Error()
+	}
 	decision, why := cedar.Authorize(g.Set.set, entities, request)
 	var matched []*rule
 	for _, r := range why.Reasons {
@@ -192,21 +203,24 @@ func named(list []*rule) string {
 	return strings.Join(words, ", ")
 }
 
-// request puts a question into Cedar's terms.
-func (g *Guard) request(q *penumbra.PolicyQuestion) (cedar.EntityGetter, cedar.Request) {
-	entities := cedar.EntityMap{}
+// request puts a question into Cedar's terms. It returns an error if the groups of
+// somebody cannot be known.
+func (g *Guard) request(q *penumbra.PolicyQuestion) (entities cedar.EntityMap, request cedar.Request, err error) {
+	entities = cedar.EntityMap{}
 	principal := system
-	if q.By != "" {
-		principal = g.user(entities, q.By)
-	} else {
+	if q.By == "" {
 		entities[system] = types.Entity{UID: system}
+	} else if principal, err = g.user(entities, q.By); err != nil {
+		return nil, request, err
 	}
 	var resource cedar.EntityUID
 	switch {
 	case q.Drift == nil:
 		resource = add(entities, stackType, q.Stack)
 	case q.Proposal != nil && !q.Verb.OnDrift():
-		resource = g.proposal(entities, q)
+		if resource, err = g.proposal(entities, q); err != nil {
+			return nil, request, err
+		}
 	default:
 		resource = cedar.NewEntityUID("Penumbra::Drift", cedar.String(q.Drift.ID))
 		record := cedar.RecordMap{"id": cedar.String(q.Drift.ID)}
@@ -229,14 +243,24 @@ func (g *Guard) request(q *penumbra.PolicyQuestion) (cedar.EntityGetter, cedar.R
 			"approvals":  cedar.Long(len(others)),
 			"runs_today": cedar.Long(q.RunsToday),
 		}),
-	}
+	}, nil
 }
 
 // user adds a person to the entities, as the configuration names them whatever
-// the case that they write themselves in.
-func (g *Guard) user(entities cedar.EntityMap, name string) cedar.EntityUID {
+// the case that they write themselves in, in the groups of the configuration and in
+// those of their account.
+func (g *Guard) user(entities cedar.EntityMap, name string) (cedar.EntityUID, error) {
 	name = strings.TrimSpace(name)
 	var parents []cedar.EntityUID
+	if g.Groups != nil {
+		groups, err := g.Groups(name)
+		if err != nil {
+			return cedar.EntityUID{}, fmt.Errorf("the groups of %s are not known: %w", name, err)
+		}
+		for _, group := range groups {
+			parents = append(parents, add(entities, "Penumbra::Group", group))
+		}
+	}
 	for _, p := range g.People {
 		if !penumbra.SamePerson(p.Name, name) {
 			continue
@@ -251,7 +275,7 @@ func (g *Guard) user(entities cedar.EntityMap, name string) cedar.EntityUID {
 	}
 	uid := cedar.NewEntityUID(userType, cedar.String(name))
 	entities[uid] = types.Entity{UID: uid, Parents: cedar.NewEntityUIDSet(parents...), Attributes: cedar.NewRecord(cedar.RecordMap{"name": cedar.String(name)})}
-	return uid
+	return uid, nil
 }
 
 // add adds an entity that has nothing but its name.
@@ -287,7 +311,7 @@ func ofDrift(record cedar.RecordMap, d *penumbra.Drift) {
 }
 
 // proposal adds a proposal to the entities.
-func (g *Guard) proposal(entities cedar.EntityMap, q *penumbra.PolicyQuestion) cedar.EntityUID {
+func (g *Guard) proposal(entities cedar.EntityMap, q *penumbra.PolicyQuestion) (cedar.EntityUID, error) {
 	p := q.Proposal
 	record := cedar.RecordMap{
 		"id": cedar.String(p.ID), "kind": cedar.String(p.Kind),
@@ -319,15 +343,19 @@ func (g *Guard) proposal(entities cedar.EntityMap, q *penumbra.PolicyQuestion) c
 	record["creates"], record["replaces"], record["destroys"] = cedar.Boolean(creates), cedar.Boolean(replaces), cedar.Boolean(destroys)
 	// What is created is not removed again, and a way back has none.
 	record["one_way"] = cedar.Boolean(creates || replaces || destroys || p.Kind == penumbra.Restore)
-	switch {
-	case q.By != "" && penumbra.SamePerson(p.Author, q.By):
-		record["author"] = g.user(entities, q.By)
-	case p.Author != "":
-		record["author"] = g.user(entities, p.Author)
+	if author := p.Author; author != "" {
+		if penumbra.SamePerson(author, q.By) {
+			author = q.By
+		}
+		user, err := g.user(entities, author)
+		if err != nil {
+			return user, err
+		}
+		record["author"] = user
 	}
 	uid := cedar.NewEntityUID("Penumbra::Proposal", cedar.String(p.ID))
 	entities[uid] = types.Entity{UID: uid, Attributes: cedar.NewRecord(record), Parents: inStack(entities, q.Drift)}
-	return uid
+	return uid, nil
 }
 
 // rounding keeps 0.29, which is 28.999… percent to a computer, 29 percent.

@@ -283,3 +283,32 @@ func BenchmarkAsk(b *testing.B) {
 		g.Ask(q)
 	}
 }
+
+// TestGroupsOfAccounts: an identity provider says somebody's groups, and policies ask
+// for them as for those of the configuration. While they are not known nobody is let
+// through: a policy may forbid what one of them stands for.
+func TestGroupsOfAccounts(t *testing.T) {
+	t.Parallel()
+	g := guard(t, opsOnly+`@id("no-leavers") forbid (principal in Penumbra::Group::"leavers", action, resource);
+@id("authors") forbid (principal, action, resource) when { resource has author && resource.author in Penumbra::Group::"leavers" };`,
+		policy.Person{Name: "olga", Groups: []string{"ops"}}, policy.Person{Name: "dan"})
+	said := map[string][]string{"dan": {"dba", "ops"}, "olga": {"leavers"}}
+	g.Groups = func(name string) ([]string, error) {
+		if name == "bo" {
+			return nil, fmt.Errorf("the store is locked")
+		}
+		return said[strings.ToLower(name)], nil
+	}
+	for by, want := range map[string]string{"Dan ": "allowed by policy people", "alice": "refused by policy ops-only", "olga": "refused by policy no-leavers", "bo": "the groups of bo are not known: the store is locked"} {
+		a := g.Ask(question(func(q *penumbra.PolicyQuestion) { q.By = by }))
+		if a.Allowed != (by == "Dan ") || !strings.HasPrefix(a.Reason, want) {
+			t.Errorf("%s: %+v, want %q", by, a, want)
+		}
+	}
+	if a := g.Ask(question(func(q *penumbra.PolicyQuestion) { q.By, q.Proposal.Author = "dan", "olga" })); a.Allowed || !strings.HasPrefix(a.Reason, "refused by policy authors") {
+		t.Errorf("of what olga wrote: %+v", a)
+	}
+	if a := g.Ask(question(func(q *penumbra.PolicyQuestion) { q.By, q.Proposal.Author = "dan", "bo" })); a.Allowed || !strings.Contains(a.Reason, "the groups of bo are not known") {
+		t.Errorf("of what bo wrote: %+v", a)
+	}
+}

@@ -25,6 +25,8 @@ var acts = map[string]penumbra.Act{
 	"POST /customize": "proposal.customize", "POST /adopt": "proposal.adopt", "GET /news": "news.read", "POST /snooze": "drift.snooze", "POST /accept": "drift.accept", "POST /freeze": "stack.freeze",
 	"POST /unfreeze": "stack.unfreeze",
 
+	"GET /notifications": "notice.read", "POST /notifications/test": "notice.change", "POST /notifications/resend": "notice.change",
+
 	"GET /people": "self.read", "POST /people": "account.change", "POST /people/change": "self.change", "POST /tokens": "self.change",
 	"POST /tokens/revoke": "self.change",
 

@@ -20,6 +20,7 @@ type auditPage struct {
 	Older    string // where the entries before these are, "" if there are none
 	Head     penumbra.AuditHead
 	Report   *penumbra.AuditReport // if it was asked to verify
+	Verifies bool                  // who is signed in may
 }
 
 func (s *site) audit(w http.ResponseWriter, r *http.Request, sess session) error {
@@ -39,6 +40,7 @@ func (s *site) auditPage(r *http.Request) (*auditPage, error) {
 		Principal: word("who"), Act: penumbra.Act(word("act")), Outcome: penumbra.AuditOutcome(word("outcome")),
 		Stack: word("stack"), ID: word("on"), Before: max(before, 0), Limit: shownEntries, Latest: true,
 	}}
+	data.Verifies = s.may(r.Context(), "audit.verify", penumbra.Target{})
 	var err error
 	if data.Entries, err = s.service.AuditEntries(r.Context(), data.Query); err != nil {
 		return nil, err

@@ -224,7 +224,7 @@ func takePictures(t *testing.T, ctx context.Context, base, folder string) {
 		"overview": "/", "class": "/resource?address=" + string(mainDB), "iops": "/resource?path=iops&address=" + string(mainDB),
 		"drift": "/drift?id=d-db", "proposal": "/proposal?id=p-revert", "run": "/run?id=r-1", "anomaly": "/anomaly?id=a-lat",
 		"drifts": "/drifts", "resources": "/resources", "metrics": "/anomalies", "runs": "/runs", "model": "/model", "sources": "/sources",
-		"freezes": "/freezes", "knowledge": "/knowledge", "settings": "/settings",
+		"freezes": "/freezes", "notifications": "/notifications", "people": "/people", "knowledge": "/knowledge", "settings": "/settings",
 	}
 	for _, scheme := range []string{"light", "dark"} {
 		for device, width := range map[string]int64{"desktop": 1280, "phone": 390} {

@@ -130,6 +130,18 @@ type Auditor interface {
 	VerifyAudit(ctx context.Context, heads []penumbra.AuditHead) (penumbra.AuditReport, error)
 }
 
+// A Notifier shows what people were told, through which channels.
+type Notifier interface {
+	Channels(ctx context.Context) ([]penumbra.ChannelStatus, error)
+	// Notices returns the selected ones, the oldest first.
+	Notices(ctx context.Context, q penumbra.NoticeQuery) ([]penumbra.Notice, error)
+	// ResendNotice has one sent again that was given up. It returns an error of kind
+	// Refused for any other.
+	ResendNotice(ctx context.Context, id string) (penumbra.Notice, error)
+	// TestChannel sends a notice of nothing now, and returns why it did not arrive.
+	TestChannel(ctx context.Context, channel, by string) (penumbra.Notice, error)
+}
+
 // A Keeper keeps who may sign in, and with what. Others' accounts are for admins:
 // others get an error of kind Refused.
 type Keeper interface {
@@ -146,10 +158,18 @@ type Issuer interface {
 	RevokeToken(ctx context.Context, id string) (penumbra.Token, error)
 }
 
-// A Doorkeeper says whether who asks may do something at all, on whatever. It returns
-// an error of kind Refused if not.
+// A Doorkeeper says what who asks may do.
 type Doorkeeper interface {
+	// Reach returns an error of kind Refused, which is recorded, if who asks may do
+	// something to nothing at all. Reaches is the same for what a page leaves out, which
+	// is no refusal.
 	Reach(ctx context.Context, act penumbra.Act) error
+	Reaches(ctx context.Context, act penumbra.Act) bool
+	// May returns an error of kind Refused that says what is missing if who asks may not
+	// do something to a target, and MayOn to what has an identifier: a drift, a proposal,
+	// a run or a freeze, as the act says. Neither is recorded.
+	May(ctx context.Context, act penumbra.Act, t penumbra.Target) error
+	MayOn(ctx context.Context, act penumbra.Act, id string) error
 }
 
 // Service is all that the pages need.
@@ -166,6 +186,7 @@ type Service interface {
 	Freezer
 	Modeller
 	Auditor
+	Notifier
 	Keeper
 	Issuer
 	Doorkeeper

@@ -13,6 +13,7 @@ type driftPage struct {
 	Drift   penumbra.Drift
 	Active  bool
 	Snoozed bool
+	May     driftActs
 	Hit     []impactView      // what it did to metrics
 	Why     map[string]string // a sentence by the finding's path
 	// Parts are the settings of which some may be adopted, if there are several.
@@ -65,7 +66,7 @@ func (s *site) drift(w http.ResponseWriter, r *http.Request, sess session) error
 	if part.Decisions, err = s.service.Decisions(r.Context(), penumbra.DecisionQuery{Drift: d.ID}); err != nil {
 		return err
 	}
-	page := driftPage{Drift: d, Parts: parts(&d), Active: d.Active(), Snoozed: d.Snoozed(s.now()), Hit: s.impacts(r.Context(), &d, s.now())}
+	page := driftPage{Drift: d, Parts: parts(&d), Active: d.Active(), Snoozed: d.Snoozed(s.now()), May: s.driftActs(r.Context(), sess, d.ID), Hit: s.impacts(r.Context(), &d, s.now())}
 	if d.Active() {
 		page.Why = s.why(r, d.Resource, "")
 	}

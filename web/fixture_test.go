@@ -34,6 +34,8 @@ type shop struct {
 	calls [][]any
 	err   error // of every decision
 
+	forbidden map[penumbra.Act]bool // what carol may not
+
 	status    penumbra.Status
 	resources []penumbra.ResourceStatus
 	views     map[penumbra.Address]penumbra.ShadowView
@@ -59,6 +61,9 @@ type shop struct {
 	tokens   []penumbra.Token
 	unshown  error         // of accounts
 	happened chan struct{} // closed when there is news
+
+	channels []penumbra.ChannelStatus
+	notices  []penumbra.Notice
 
 	entries []penumbra.AuditEntry
 	audited penumbra.AuditReport
@@ -91,7 +96,36 @@ func (s *shop) VerifyAudit(context.Context, []penumbra.AuditHead) (penumbra.Audi
 	return s.audited, nil
 }
 
-func (s *shop) Reach(context.Context, penumbra.Act) error { return nil }
+func (s *shop) Reach(_ context.Context, act penumbra.Act) error {
+	if s.forbidden[act] {
+		return &penumbra.Error{Kind: penumbra.Refused, What: "carol may not " + string(act)}
+	}
+	return nil
+}
+
+func (s *shop) Reaches(ctx context.Context, act penumbra.Act) bool { return s.Reach(ctx, act) == nil }
+
+func (s *shop) May(ctx context.Context, act penumbra.Act, _ penumbra.Target) error {
+	return s.Reach(ctx, act)
+}
+
+func (s *shop) MayOn(ctx context.Context, act penumbra.Act, _ string) error { return s.Reach(ctx, act) }
+
+func (s *shop) Channels(context.Context) ([]penumbra.ChannelStatus, error) { return s.channels, nil }
+
+func (s *shop) Notices(_ context.Context, q penumbra.NoticeQuery) ([]penumbra.Notice, error) {
+	return slices.DeleteFunc(slices.Clone(s.notices), func(n penumbra.Notice) bool {
+		return q.Channel != "" && n.Channel != q.Channel || len(q.States) > 0 && !slices.Contains(q.States, n.State)
+	}), nil
+}
+
+func (s *shop) ResendNotice(_ context.Context, id string) (penumbra.Notice, error) {
+	return penumbra.Notice{ID: id}, s.decided("resend", id)
+}
+
+func (s *shop) TestChannel(_ context.Context, channel, by string) (penumbra.Notice, error) {
+	return penumbra.Notice{ID: "m-test"}, s.decided("test", channel, by)
+}
 
 func (s *shop) decided(call ...any) error {
 	s.mu.Lock()
@@ -370,6 +404,17 @@ func (s *shop) addTrust() {
 		{ID: "oidc:1", Name: "dan " + hostile, Groups: []string{"ops"}, Grants: []penumbra.Grant{{Role: penumbra.Viewer, Stacks: []string{"shop"}}}, Disabled: before(day)},
 	}
 	s.tokens = []penumbra.Token{{ID: "t-1", Name: "ci", Kind: penumbra.ServicePrincipal, Grants: []penumbra.Grant{{Role: penumbra.Operator}}, Made: before(day), By: "carol", Expires: fixedNow.Add(29 * day)}, {ID: "t-0", Name: "old", Revoked: before(day)}}
+	s.channels = []penumbra.ChannelStatus{
+		{Name: "ops", Kind: "slack", Sent: before(20 * time.Minute)},
+		{Name: "pager", Kind: "webhook", Waiting: 1, Dead: 1, Sent: before(3 * day), Error: "post to the webhook of channel pager: 503 Service Unavailable " + hostile},
+		{Name: "mail", Kind: "email", Held: 4, Quiet: fixedNow.Add(9 * time.Hour)},
+	}
+	s.notices = []penumbra.Notice{
+		{ID: "m-old", Channel: "pager", About: penumbra.AboutRun, Verb: penumbra.NoticeSaid, Severity: penumbra.HighSeverity, Title: "Run r-0 halted: " + hostile, Subjects: []string{"r-0"}, Created: before(4 * day), State: penumbra.NoticeDead, Attempts: 12, Error: "503 Service Unavailable"},
+		{ID: "m-drift", Channel: "ops", About: penumbra.AboutDrift, Verb: penumbra.NoticeOpened, Severity: penumbra.CriticalSeverity, Title: "Drift on shop/aws_db_instance.main: instance_class db.t3.small → db.t3.large", Subjects: []string{"d-db"},
+			Lines: []string{"instance_class db.t3.small → db.t3.large", "latency_seconds rose " + hostile}, Created: before(21 * time.Minute), State: penumbra.NoticeSent, Attempts: 1, Sent: before(20 * time.Minute)},
+		{ID: "m-next", Channel: "pager", About: penumbra.AboutDrift, Verb: penumbra.NoticeOpened, Severity: penumbra.MediumSeverity, Title: "3 drifts on shop", Subjects: []string{"d-db", "d-sg"}, Created: before(5 * time.Minute), State: penumbra.NoticeWaiting, Attempts: 2, Next: fixedNow.Add(4 * time.Minute), Error: "503 Service Unavailable"},
+	}
 	s.unmapped = penumbra.Unmapped{Records: 1210, Kinds: []penumbra.UnmappedKind{{Input: "db-log", Format: "postgresql", Action: "ALTER ROLE", Target: "app", Reason: "no resource has that name", Count: 1200, Last: before(time.Hour), Example: hostile}}}
 }
 

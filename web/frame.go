@@ -67,7 +67,7 @@ type navPage struct{ Path, Name, Key string }
 var navigation = []navGroup{
 	{"Watch", []navPage{{"/", "Overview", "o"}, {"/drifts", "Drifts", "d"}, {"/resources", "Resources", "r"}, {"/anomalies", "Metrics", "m"}}},
 	{"Resolve", []navPage{{"/runs", "Runs", "u"}, {"/freezes", "Freezes", "f"}, {"/knowledge", "Knowledge", "k"}}},
-	{"Trust", []navPage{{"/model", "Model", "h"}, {"/sources", "Sources", "s"}, {"/audit", "Audit log", "a"}, {"/people", "People", "p"}, {"/settings", "Settings", "c"}}},
+	{"Trust", []navPage{{"/model", "Model", "h"}, {"/sources", "Sources", "s"}, {"/notifications", "Notifications", "n"}, {"/audit", "Audit log", "a"}, {"/people", "People", "p"}, {"/settings", "Settings", "c"}}},
 }
 
 // within says which page of the list another page belongs to.
@@ -83,7 +83,8 @@ type frame struct {
 	Theme   string // "light" or "dark", "" for the system's
 	Here    string // the page of the list that this one belongs to
 	Back    string // this page, for forms that return to it
-	Refresh int    // seconds until the page loads itself again where there is no script, 0 for never
+	Nav     []navGroup
+	Refresh int // seconds until the page loads itself again where there is no script, 0 for never
 	Now     time.Time
 	Data    any
 }
@@ -97,7 +98,7 @@ func (s *site) frame(r *http.Request, title string, sess session, data any) fram
 	if r.Method == http.MethodGet {
 		back = r.URL.RequestURI()
 	}
-	return frame{Title: title, Form: sess.form, By: sess.principal.Name, Theme: themeOf(r), Here: here, Back: back, Now: s.now(), Data: data}
+	return frame{Title: title, Form: sess.form, By: sess.principal.Name, Theme: themeOf(r), Here: here, Back: back, Nav: s.navigation(r), Now: s.now(), Data: data}
 }
 
 // themeCookie keeps which colours a browser wants. It says nothing of a person.

@@ -12,8 +12,16 @@ import (
 // freezePage has the freezes that hold or are to come, and those that are over,
 // the latest first.
 type freezePage struct {
-	Now, Over []penumbra.Freeze
-	Stacks    []string
+	Now    []freezeView
+	Over   []penumbra.Freeze
+	Stacks []string // that who is signed in may freeze
+	All    bool     // and whether all at once
+}
+
+// freezeView is one that holds or is to come.
+type freezeView struct {
+	penumbra.Freeze
+	MayLift bool
 }
 
 // shownFreezes bounds those that are over.
@@ -32,13 +40,18 @@ func (s *site) freezes(w http.ResponseWriter, r *http.Request, sess session) err
 	for _, f := range slices.Backward(all) {
 		switch {
 		case !f.Ended(s.now()):
-			page.Now = append(page.Now, f)
+			page.Now = append(page.Now, freezeView{f, !f.Configured && s.decides(r.Context(), sess, "stack.unfreeze", f.ID)})
 		case len(page.Over) < shownFreezes:
 			page.Over = append(page.Over, f)
 		}
 	}
-	for _, st := range status.Stacks {
-		page.Stacks = append(page.Stacks, st.Name)
+	if _, err := decider(sess); err == nil {
+		page.All = s.may(r.Context(), "stack.freeze", penumbra.Target{})
+		for _, st := range status.Stacks {
+			if s.may(r.Context(), "stack.freeze", penumbra.Target{Stack: st.Name}) {
+				page.Stacks = append(page.Stacks, st.Name)
+			}
+		}
 	}
 	s.show(w, http.StatusOK, "freezes.html", s.frame(r, "Freezes", sess, page))
 	return nil

@@ -16,28 +16,28 @@ import (
 // functions are what the templates call.
 func functions(now func() time.Time) template.FuncMap {
 	return template.FuncMap{
-		"asset":      asset,
-		"navigation": func() []navGroup { return navigation },
-		"ago":        func(t time.Time) string { return relative(now(), t) },
-		"stamp":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-		"machine":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"percent":    percent,
-		"slug":       func(v fmt.Stringer) string { return strings.ReplaceAll(v.String(), " ", "-") },
-		"value":      shownValue,
-		"resource":   func(a penumbra.Address) string { return "/resource?address=" + url.QueryEscape(string(a)) },
+		"asset":    asset,
+		"ago":      func(t time.Time) string { return relative(now(), t) },
+		"stamp":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"percent":  percent,
+		"slug":     func(v fmt.Stringer) string { return strings.ReplaceAll(v.String(), " ", "-") },
+		"value":    shownValue,
+		"resource": func(a penumbra.Address) string { return "/resource?address=" + url.QueryEscape(string(a)) },
 		"setting": func(a penumbra.Address, path string) string {
 			return "/resource?address=" + url.QueryEscape(string(a)) + "&path=" + url.QueryEscape(path) + "#history"
 		},
-		"link":      func(page, id string) string { return page + "?id=" + url.QueryEscape(id) },
-		"expected":  expected,
-		"bars":      bars,
-		"scores":    scoresOf,
-		"foresight": foresight,
-		"diff":      diffLines,
-		"short":     func(hash string) string { return hash[:min(12, len(hash))] },
-		"count":     count,
-		"took":      func(d time.Duration) string { return d.Round(10 * time.Millisecond).String() },
-		"number":    func(n any) string { return grouped(fmt.Sprint(n)) },
+		"link":       linkTo,
+		"noticeLink": noticeLink,
+		"expected":   expected,
+		"bars":       bars,
+		"scores":     scoresOf,
+		"foresight":  foresight,
+		"diff":       diffLines,
+		"short":      func(hash string) string { return hash[:min(12, len(hash))] },
+		"count":      count,
+		"took":       func(d time.Duration) string { return d.Round(10 * time.Millisecond).String() },
+		"number":     func(n any) string { return grouped(fmt.Sprint(n)) },
 		"verdicts": func() []penumbra.Verdict {
 			return []penumbra.Verdict{penumbra.Drifted, penumbra.Unexpected, penumbra.Impending, penumbra.NotChecked, penumbra.Pending, penumbra.Tolerated, penumbra.InSync}
 		},
@@ -65,6 +65,9 @@ func functions(now func() time.Time) template.FuncMap {
 		"undoes":   func(r penumbra.Run) bool { return r.State == penumbra.Done || r.State == penumbra.Halted },
 	}
 }
+
+// linkTo is the page of something with an identifier.
+func linkTo(page, id string) string { return page + "?id=" + url.QueryEscape(id) }
 
 // clockLayout is a time of a day, UTC, for axes.
 const clockLayout = "2 Jan 15:04"

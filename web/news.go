@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 	"sync"
 	"time"
 
@@ -60,8 +61,9 @@ func (s *streams) leave() {
 }
 
 // news streams the topics of what happens, until the browser goes, has to ask again,
-// or the server stops.
-func (s *site) news(w http.ResponseWriter, r *http.Request, _ session) error {
+// or the server stops. Before anything is told it is made sure who looks now: a session
+// that is over ends the stream, and what was taken from somebody is not told any more.
+func (s *site) news(w http.ResponseWriter, r *http.Request, sess session) error {
 	if !s.streams.enter(r.Context()) {
 		return &penumbra.Error{Kind: penumbra.Unavailable, What: "too many pages follow the news", Remedy: "close some, or load the page again now and then"}
 	}
@@ -78,7 +80,7 @@ func (s *site) news(w http.ResponseWriter, r *http.Request, _ session) error {
 	control := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
-	after := s.service.LastNews()
+	after, who := s.service.LastNews(), sess.principal
 	text := "retry: 3000\n\n"
 	for {
 		_ = control.SetWriteDeadline(time.Now().Add(stalled)) // one for the whole would end every stream
@@ -88,16 +90,36 @@ func (s *site) news(w http.ResponseWriter, r *http.Request, _ session) error {
 		if err := control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return nil
 		}
-		beat, end := context.WithTimeout(ctx, heartbeat)
-		news, err := s.service.News(beat, after)
-		end()
-		if ctx.Err() != nil {
-			return nil
+		news, now, err := s.nextNews(ctx, r, who, after)
+		if ctx.Err() != nil || err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return nil // the browser asks again, and is told why not
 		}
+		who = now
 		text = ":\n\n"
 		if err == nil && len(news) > 0 {
 			text, after = topicsOf(news), news[len(news)-1].Seq
 		}
+	}
+}
+
+// nextNews waits for news no longer than until the next heartbeat, and returns it with
+// who looks by then. If what they may has changed meanwhile the news is asked for again.
+func (s *site) nextNews(ctx context.Context, r *http.Request, who *penumbra.Principal, after uint64) ([]penumbra.News, *penumbra.Principal, error) {
+	ctx, cancel := context.WithTimeout(ctx, heartbeat)
+	defer cancel()
+	for {
+		news, err := s.service.News(penumbra.WithPrincipal(ctx, who), after)
+		now, gone := s.sessions.still(r)
+		if gone != nil {
+			return nil, nil, gone
+		}
+		if now == nil {
+			return nil, nil, errOver
+		}
+		if reflect.DeepEqual(now, who) || err != nil {
+			return news, now, err
+		}
+		who = now
 	}
 }
 

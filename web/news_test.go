@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chromedp/chromedp"
@@ -85,4 +86,93 @@ func TestPagesFollowTheNews(t *testing.T) {
 	if all := complained(); len(all) > 0 {
 		t.Errorf("the browser complains: %q", all)
 	}
+}
+
+// discreet is a shop whose news are for admins.
+type discreet struct{ *shop }
+
+func (d discreet) News(ctx context.Context, after uint64) ([]penumbra.News, error) {
+	news, err := d.shop.News(ctx, after)
+	for i := range news {
+		if !penumbra.PrincipalOf(ctx).IsAdmin() {
+			news[i] = penumbra.News{Seq: news[i].Seq}
+		}
+	}
+	return news, err
+}
+
+// TestNewsEndWithTheSession holds that a stream tells nothing any more of what was taken
+// from who looks since it began, and ends with their session.
+func TestNewsEndWithTheSession(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*house)
+		told   bool
+		ends   bool
+	}{
+		"nothing happens":  {func(*house) {}, true, false},
+		"grants are taken": {func(h *house) { h.grants = []penumbra.Grant{{Role: penumbra.Viewer}} }, false, false},
+		"signed out":       {func(h *house) { h.sessions = map[string]penumbra.Session{} }, false, true},
+		"disabled":         {func(h *house) { h.out = true }, false, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(testToken)
+			s := newShop(t)
+			s.happened = make(chan struct{})
+			v := &visitor{t: t, handler: Handler(discreet{s}, h.entrance(), about, clock)}
+			v.keep(v.send("GET", "/?token="+testToken, nil))
+			ctx, cancel := context.WithCancel(t.Context())
+			r := httptest.NewRequestWithContext(ctx, "GET", "/news", nil)
+			r.AddCookie(v.cookie)
+			w := httptest.NewRecorder()
+			over := make(chan struct{})
+			go func() {
+				defer close(over)
+				v.handler.ServeHTTP(w, r)
+			}()
+			synctest.Wait()
+			h.mu.Lock()
+			tc.change(h)
+			h.mu.Unlock()
+			close(s.happened)
+			synctest.Wait()
+			select {
+			case <-over:
+				if !tc.ends {
+					t.Errorf("%s: the stream ended", name)
+				}
+			default:
+				if tc.ends {
+					t.Errorf("%s: the stream goes on", name)
+				}
+			}
+			cancel()
+			<-over
+			if got := strings.Contains(w.Body.String(), "event: drift"); got != tc.told {
+				t.Errorf("%s: it told %q", name, w.Body)
+			}
+		})
+	}
+}
+
+// TestNewsEndWhileNothingHappens holds that a stream of a session that is over ends by
+// the next heartbeat.
+func TestNewsEndWhileNothingHappens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(testToken)
+		v := &visitor{t: t, handler: Handler(newShop(t), h.entrance(), about, clock)}
+		v.keep(v.send("GET", "/?token="+testToken, nil))
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/news", nil)
+		r.AddCookie(v.cookie)
+		began := time.Now()
+		go func() {
+			time.Sleep(heartbeat / 2)
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.out = true
+		}()
+		v.handler.ServeHTTP(httptest.NewRecorder(), r)
+		if got := time.Since(began); got != heartbeat {
+			t.Errorf("the stream ended after %v", got)
+		}
+	})
 }

@@ -136,7 +136,7 @@ func text(n *html.Node) string {
 
 var pages = []string{
 	"/", "/resources?q=lambda&page=2", "/resources?verdict=not+checked&order=seen", "/drifts", "/drifts?state=quiet", "/drifts?state=resolved&q=db", "/anomalies", "/runs", "/model",
-	"/sources", "/freezes", "/knowledge", "/knowledge?q=database+takes", "/settings", "/people", "/account", "/resource?address=" + string(mainDB), "/resource?path=tags.note&address=" + string(mainDB),
+	"/sources", "/freezes", "/notifications", "/notifications?channel=pager&state=dead", "/knowledge", "/knowledge?q=database+takes", "/settings", "/people", "/account", "/resource?address=" + string(mainDB), "/resource?path=tags.note&address=" + string(mainDB),
 	"/resource?path=master_password&address=" + string(mainDB), "/drift?id=d-db", "/drift?id=d-sg", "/drift?id=d-asg", "/proposal?id=p-revert", "/run?id=r-2", "/run?id=r-1",
 	"/anomaly?id=a-lat", "/anomaly?id=a-quiet", "/anomaly?id=a-cpu",
 }

@@ -16,6 +16,9 @@ type peoplePage struct {
 	Tokens   []penumbra.Token
 	Made     *penumbra.MadeToken // just now: its secret is shown once
 	Roles    []penumbra.Role
+	Changes  bool // who is signed in may change accounts
+	// Own and Others say whether they may make tokens of their own, and of programs.
+	Own, Others bool
 }
 
 func (s *site) people(w http.ResponseWriter, r *http.Request, sess session) error {
@@ -23,7 +26,11 @@ func (s *site) people(w http.ResponseWriter, r *http.Request, sess session) erro
 }
 
 func (s *site) showPeople(w http.ResponseWriter, r *http.Request, sess session, made *penumbra.MadeToken) error {
-	page := peoplePage{Made: made, Roles: []penumbra.Role{penumbra.Viewer, penumbra.Operator, penumbra.Approver, penumbra.Admin}}
+	p := sess.principal
+	page := peoplePage{
+		Made: made, Roles: offered(p),
+		Changes: p.IsAdmin() && s.may(r.Context(), "account.change", penumbra.Target{}), Own: hasAccount(p), Others: p.IsAdmin(),
+	}
 	var err error
 	if page.Accounts, err = s.service.Accounts(r.Context()); penumbra.KindOf(err) == penumbra.Refused {
 		f := failureOf(err)
@@ -38,6 +45,25 @@ func (s *site) showPeople(w http.ResponseWriter, r *http.Request, sess session, 
 	page.Tokens = slices.DeleteFunc(slices.Clone(tokens), func(t penumbra.Token) bool { return !t.Revoked.IsZero() })
 	s.show(w, http.StatusOK, "people.html", s.frame(r, "People", sess, page))
 	return nil
+}
+
+// offered are the roles that somebody can give on: of others than admins, up to their
+// own.
+func offered(p *penumbra.Principal) []penumbra.Role {
+	all := []penumbra.Role{penumbra.Viewer, penumbra.Operator, penumbra.Approver, penumbra.Admin}
+	if p.IsAdmin() {
+		return append(all, penumbra.Sender)
+	}
+	most := 0
+	for i := range p.Grants {
+		most = max(most, slices.Index(all, p.Grants[i].Role)+1)
+	}
+	return all[:most]
+}
+
+// hasAccount reports whether somebody has an account, which a token could be of.
+func hasAccount(p *penumbra.Principal) bool {
+	return strings.HasPrefix(p.ID, "user:") || strings.HasPrefix(p.ID, "oidc:")
 }
 
 // grants reads the one grant that a form has: a role, within stacks.

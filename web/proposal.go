@@ -22,6 +22,7 @@ type proposalView struct {
 	// they say of an approval by who is signed in.
 	Policy *penumbra.PolicyReport
 	Mine   *penumbra.PolicyAnswer
+	May    proposalActs
 	// Decisions are those on it; Assignments what it sets, a line each.
 	Decisions   []penumbra.Decision
 	Assignments string
@@ -36,6 +37,9 @@ func (s *site) viewOf(ctx context.Context, p penumbra.Proposal, sess session, op
 		})
 	}
 	v.Assignments = assignments(&p)
+	if p.State == penumbra.Proposed || p.State == penumbra.Scheduled {
+		v.May = s.proposalActs(ctx, sess, p.ID)
+	}
 	// A page does without where they cannot be had: the service asks them anyway.
 	if report, err := s.service.Policies(ctx, p.ID, sess.principal.Name); err == nil {
 		v.Policy = &report
@@ -48,6 +52,9 @@ func (s *site) viewOf(ctx context.Context, p penumbra.Proposal, sess session, op
 	}
 	return v
 }
+
+// Refused reports whether policies refuse an approval by who is signed in.
+func (v proposalView) Refused() bool { return v.Mine != nil && !v.Mine.Allowed }
 
 // assignments lists what a plan sets, as a form takes it back.
 func assignments(p *penumbra.Proposal) string {

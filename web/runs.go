@@ -10,6 +10,12 @@ import (
 // runRefresh is how often the page of a run that has not ended loads itself.
 const runRefresh = 2
 
+// runPage is one run.
+type runPage struct {
+	penumbra.Run
+	MayUndo bool // who is signed in may have its way back planned
+}
+
 func (s *site) run(w http.ResponseWriter, r *http.Request, sess session) error {
 	id := r.URL.Query().Get("id")
 	runs, err := s.service.Runs(r.Context(), penumbra.RunQuery{ID: id})
@@ -19,7 +25,8 @@ func (s *site) run(w http.ResponseWriter, r *http.Request, sess session) error {
 	if id == "" || len(runs) == 0 {
 		return &penumbra.Error{Kind: penumbra.NotFound, What: "there is no run " + id, Remedy: "see the page of the drift"}
 	}
-	f := s.frame(r, "Run "+id, sess, runs[0])
+	page := runPage{Run: runs[0], MayUndo: s.decides(r.Context(), sess, "run.rollback", id)}
+	f := s.frame(r, "Run "+id, sess, page)
 	if !runs[0].State.Ended() {
 		f.Refresh = runRefresh
 	}

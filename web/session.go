@@ -15,8 +15,8 @@ import (
 
 const (
 	cookieName = "penumbra_session"
-	// sessionLife is how long a session lasts at most, sessionIdle how long without a
-	// page being asked for.
+	// sessionLife is how long a session lasts at most, sessionIdle how long without
+	// somebody asking for a page.
 	sessionLife = 12 * time.Hour
 	sessionIdle = 2 * time.Hour
 	// turnEvery is how often a session gets another identifier, so that a cookie that
@@ -94,8 +94,16 @@ func (k kept) FindCtx(ctx context.Context, id string) ([]byte, bool, error) {
 	return x.Data, time.Now().Before(x.Expires), nil
 }
 
-// CommitCtx implements [scs.CtxStore].
+// CommitCtx implements [scs.CtxStore]. No session lives longer than it was to when it was
+// kept last: one that has turned is soon over, whoever uses it meanwhile.
 func (k kept) CommitCtx(ctx context.Context, id string, data []byte, expires time.Time) error {
+	was, err := k.to.Session(ctx, id)
+	if err != nil && penumbra.KindOf(err) != penumbra.NotFound {
+		return err
+	}
+	if err == nil && was.Expires.Before(expires) {
+		expires = was.Expires
+	}
 	owner, _ := ctx.Value(ownerKey{}).(string)
 	return k.to.SaveSession(ctx, penumbra.Session{ID: id, Owner: owner, Data: data, Expires: expires})
 }
@@ -137,20 +145,20 @@ func (s *sessions) start(w http.ResponseWriter, r *http.Request, p *penumbra.Pri
 	}
 	s.Put(ctx, keyForm, rand.Text())
 	s.Put(ctx, keyBegan, now.UnixNano())
-	return s.save(ctx, w, r, p, now)
+	return s.save(ctx, w, r, p, now, now)
 }
 
 func (s *sessions) kept() SessionStore { return s.Store.(kept).to }
 
-// save writes a session and its cookie.
-func (s *sessions) save(ctx context.Context, w http.ResponseWriter, r *http.Request, p *penumbra.Principal, now time.Time) error {
+// save writes a session that turns now and was last used at a time, and its cookie.
+func (s *sessions) save(ctx context.Context, w http.ResponseWriter, r *http.Request, p *penumbra.Principal, now, seen time.Time) error {
 	who, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
 	s.Put(ctx, keyPrincipal, who)
 	s.Put(ctx, keyTurned, now.UnixNano())
-	s.Put(ctx, keySeen, now.UnixNano())
+	s.Put(ctx, keySeen, seen.UnixNano())
 	token, expires, err := s.Commit(context.WithValue(ctx, ownerKey{}, p.ID))
 	if err != nil {
 		return err
@@ -191,52 +199,85 @@ func (s *sessions) token(r *http.Request) string {
 	return c.Value
 }
 
+// errOver is of a session that is to be ended.
+var errOver = errors.New("the session is over")
+
+// look returns the request's session, who it was at its last turn and who that is now;
+// nobody if the request has none. It returns errOver if it has ended, and changes
+// nothing.
+func (s *sessions) look(r *http.Request) (ctx context.Context, was []byte, p *penumbra.Principal, err error) {
+	token := s.token(r)
+	if token == "" {
+		return nil, nil, nil, nil
+	}
+	if ctx, err = s.Load(r.Context(), token); err != nil {
+		return nil, nil, nil, err
+	}
+	var then penumbra.Principal
+	if was = s.GetBytes(ctx, keyPrincipal); was == nil || json.Unmarshal(was, &then) != nil {
+		return nil, nil, nil, nil
+	}
+	if time.Since(s.at(ctx, keySeen)) >= sessionIdle {
+		return nil, nil, nil, errOver
+	}
+	p, err = s.door.Return(ctx, then, s.at(ctx, keyBegan))
+	if err != nil && penumbra.KindOf(err) == penumbra.Refused {
+		err = errOver
+	}
+	return ctx, was, p, err
+}
+
+// still returns who looks, for what goes on after its answer has begun: nobody once
+// the session is over.
+func (s *sessions) still(r *http.Request) (*penumbra.Principal, error) {
+	_, _, p, err := s.look(r)
+	if errors.Is(err, errOver) {
+		return nil, nil
+	}
+	return p, err
+}
+
 // find returns the request's session with who it is now; ok is false if it has none.
 // A session turns when what its owner may has changed, and now and then.
 func (s *sessions) find(w http.ResponseWriter, r *http.Request) (found session, ok bool, err error) {
-	token := s.token(r)
-	if token == "" {
-		return session{}, false, nil
+	ctx, was, p, err := s.look(r)
+	if errors.Is(err, errOver) {
+		return session{}, false, s.end(w, r)
 	}
-	ctx, err := s.Load(r.Context(), token)
-	if err != nil {
+	if err != nil || p == nil {
 		return session{}, false, err
-	}
-	var was penumbra.Principal
-	who := s.GetBytes(ctx, keyPrincipal)
-	if who == nil || json.Unmarshal(who, &was) != nil {
-		return session{}, false, nil
 	}
 	now := time.Now()
-	if now.Sub(s.at(ctx, keySeen)) >= sessionIdle {
-		return session{}, false, s.end(w, r)
-	}
-	p, err := s.door.Return(ctx, was, s.at(ctx, keyBegan))
-	if err != nil && penumbra.KindOf(err) == penumbra.Refused {
-		return session{}, false, s.end(w, r)
-	}
-	if err != nil {
-		return session{}, false, err
+	seen := s.at(ctx, keySeen)
+	stale := now.Sub(seen) >= seenEvery
+	if byPerson(r) {
+		seen = now
 	}
 	found = session{form: s.GetString(ctx, keyForm), principal: p}
 	is, err := json.Marshal(p)
 	if err != nil {
 		return session{}, false, err
 	}
-	changed := string(is) != string(who)
+	changed := string(is) != string(was)
 	switch {
 	case changed || now.Sub(s.at(ctx, keyTurned)) >= turnEvery && navigates(r):
 		if err := s.RenewToken(context.WithValue(ctx, turning{}, true)); err != nil {
 			return session{}, false, err
 		}
 		s.SetDeadline(ctx, s.at(ctx, keyBegan).Add(sessionLife)) // another identifier lives no longer
-		return found, true, s.save(ctx, w, r, p, now)
-	case now.Sub(s.at(ctx, keySeen)) >= seenEvery && r.Header.Get("Accept") != "text/event-stream": // which a page asks for by itself
-		s.Put(ctx, keySeen, now.UnixNano())
+		return found, true, s.save(ctx, w, r, p, now, seen)
+	case stale && byPerson(r):
+		s.Put(ctx, keySeen, seen.UnixNano())
 		_, _, err := s.Commit(context.WithValue(ctx, ownerKey{}, p.ID))
 		return found, true, err
 	}
 	return found, true, nil
+}
+
+// byPerson reports whether somebody asked. What a page fetches by itself, parts of it
+// and the news, keeps nobody signed in who has left.
+func byPerson(r *http.Request) bool {
+	return r.Header.Get("HX-Request") == "" && r.Header.Get("Accept") != "text/event-stream"
 }
 
 // navigates reports whether a request is for a page as a whole, and not for a part of

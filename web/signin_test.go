@@ -452,3 +452,45 @@ func (h *house) signedIn() bool {
 	defer h.mu.Unlock()
 	return len(h.sessions) > 0
 }
+
+// TestWhatAPageFetchesKeepsNobodyIn holds that a page which is left open, and fetches
+// its parts and the news again and again, is signed out like one that does not.
+func TestWhatAPageFetchesKeepsNobodyIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, header := range map[string][2]string{"parts of it": {"HX-Request", "true"}, "news": {"Accept", "text/event-stream"}} {
+			h := newHouse(testToken)
+			v := &visitor{t: t, handler: Handler(newShop(t), h.entrance(), about, clock)}
+			v.keep(v.send("GET", "/?token="+testToken, nil))
+			fetch := func() int {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second) // ends the news
+				defer cancel()
+				target := "/"
+				if header[0] == "Accept" {
+					target = "/news"
+				}
+				r := httptest.NewRequestWithContext(ctx, "GET", target, nil)
+				r.Header.Set(header[0], header[1])
+				r.AddCookie(v.cookie)
+				w := httptest.NewRecorder()
+				v.handler.ServeHTTP(w, r)
+				v.keep(w)
+				return w.Code
+			}
+			const every = 7 * time.Minute
+			spent := time.Duration(0)
+			for ; spent+every < sessionIdle; spent += every {
+				time.Sleep(every)
+				if spent > time.Hour { // a session that turns is no older and no younger
+					h.grants = []penumbra.Grant{{Role: penumbra.Viewer}}
+				}
+				if got := fetch(); got != http.StatusOK {
+					t.Fatalf("%s after %v: %d", name, spent, got)
+				}
+			}
+			time.Sleep(every)
+			if v.cookie == nil || fetch() != http.StatusUnauthorized {
+				t.Errorf("%s keep somebody in who has left", name)
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -222,9 +223,26 @@ func mistaken(mistakes []policy.Mistake, where string) error {
 	return &penumbra.Error{Kind: penumbra.Invalid, What: mistakes[0].String() + more, Remedy: "correct it; `penumbra policy check` lists all mistakes, and " + where + " what policies can ask about"}
 }
 
+// groupsOf returns the groups of people's accounts, as their identity provider said them
+// when they last signed in: policies that decide are asked about people who are not there.
+func groupsOf(accounts interface {
+	Accounts(context.Context, penumbra.AccountQuery) ([]penumbra.Account, error)
+}) func(name string) ([]string, error) {
+	return func(name string) ([]string, error) {
+		if name == "" {
+			return nil, nil // it would select all
+		}
+		found, err := accounts.Accounts(context.Background(), penumbra.AccountQuery{Name: name})
+		if err != nil || len(found) != 1 {
+			return nil, err
+		}
+		return found[0].Groups, nil
+	}
+}
+
 // guard returns what is asked who may decide and when. Policies with mistakes
 // are refused: half of them would allow what the other half forbids.
-func (c *Config) guard() (*policy.Guard, error) {
+func (c *Config) guard(groups func(name string) ([]string, error)) (*policy.Guard, error) {
 	set, mistakes, err := c.LoadPolicies()
 	if err != nil {
 		return nil, err
@@ -240,7 +258,7 @@ func (c *Config) guard() (*policy.Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &policy.Guard{Set: set, Calendar: calendar, Zone: zone}
+	g := &policy.Guard{Set: set, Calendar: calendar, Zone: zone, Groups: groups}
 	for _, p := range c.People {
 		g.People = append(g.People, policy.Person(p))
 	}

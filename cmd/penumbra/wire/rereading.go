@@ -33,6 +33,8 @@ type rereading struct {
 	clock func() time.Time
 	// recorded is called with each new version of the policies before it is in use.
 	recorded func(context.Context) error
+	// groups are those of somebody's account.
+	groups func(name string) ([]string, error)
 
 	guard   atomic.Pointer[policy.Guard]
 	manuals atomic.Pointer[Manuals]
@@ -44,12 +46,12 @@ type rereading struct {
 }
 
 // startReading reads both for the first time: then what has mistakes is an error.
-func startReading(c *Config, o Options) (*rereading, error) {
-	r := &rereading{c: c, log: o.Log, clock: o.Clock(), seen: map[string][sha256.Size]byte{}}
+func startReading(c *Config, groups func(string) ([]string, error), o Options) (*rereading, error) {
+	r := &rereading{c: c, log: o.Log, clock: o.Clock(), groups: groups, seen: map[string][sha256.Size]byte{}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
-	guard, err := c.guard()
+	guard, err := c.guard(groups)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +110,7 @@ func (r *rereading) read(ctx context.Context, name string) error {
 		}
 		return err
 	}
-	guard, err := r.c.guard()
+	guard, err := r.c.guard(r.groups)
 	if err == nil && r.recorded != nil {
 		err = r.recorded(ctx)
 	}

@@ -56,7 +56,7 @@ func may(r *rereading, by string) bool {
 func TestPoliciesAreReadAgain(t *testing.T) {
 	t.Parallel()
 	c, write := governed(t)
-	r, err := startReading(c, Options{})
+	r, err := startReading(c, nil, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestPoliciesAreReadAgain(t *testing.T) {
 func TestKnowledgeIsReadAgain(t *testing.T) {
 	t.Parallel()
 	c, write := governed(t)
-	r, err := startReading(c, Options{})
+	r, err := startReading(c, nil, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

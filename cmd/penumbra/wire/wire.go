@@ -128,7 +128,7 @@ func open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
-	reread, err := startReading(c, o)
+	reread, err := startReading(c, groupsOf(store), o)
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
