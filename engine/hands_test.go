@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"sync"
@@ -18,7 +19,7 @@ import (
 // hands are the real queue of a process that may be killed while a job is at work, and
 // before River has noted that it is done.
 type hands struct {
-	*river.Queue
+	*river.Queue[*sql.Tx]
 	m    *mishap
 	gone chan struct{} // closed when the process is no more
 	// up is closed when the jobs that an earlier process had left are done, fell when
@@ -32,7 +33,7 @@ type hands struct {
 // employ gives the process that starts the queue in the store's file.
 func (m *mishap) employ(cfg *engine.Config) {
 	store := cfg.Store.(*sqlite.Store)
-	queue, err := river.New(context.Background(), store.Writer(), river.Options{Now: cfg.Now, Log: slog.New(slog.DiscardHandler)})
+	queue, err := river.NewSQLite(context.Background(), store.Writer(), river.Options{Now: cfg.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -75,7 +75,7 @@ func New(config Config) (*Server, error) {
 	if len(config.Key) == 0 {
 		return nil, invalid("no key to seal secrets with", "", nil)
 	}
-	if hasPassword(config.Connection) {
+	if HasPassword(config.Connection) {
 		return nil, invalid("the connection holds a password", "put it in ~/.pgpass, in a service file, or in PGPASSWORD", nil)
 	}
 	connect, err := pgx.ParseConfig(config.Connection)
@@ -95,9 +95,9 @@ func New(config Config) (*Server, error) {
 
 var passwordWord = regexp.MustCompile(`(?i)(^|[\s?&])(ssl)?password\s*=`)
 
-// hasPassword reports whether a connection string has a password in it, where
+// HasPassword reports whether a connection string has a password in it, where
 // the command line, the environment of others or a page could show it.
-func hasPassword(connection string) bool {
+func HasPassword(connection string) bool {
 	if u, err := url.Parse(connection); err == nil && u.User != nil {
 		if _, set := u.User.Password(); set {
 			return true

@@ -1,11 +1,12 @@
-// Package river keeps jobs in River's tables, in the file of the embedded store: what
-// has to be done is put in with the decision that it follows from, in one transaction,
-// and is done at least once, through kills and restarts.
+// Package river keeps jobs in River's tables, in the database of the store: what has to
+// be done is put in with the decision that it follows from, in one transaction, and is
+// done at least once, through kills and restarts.
 //
-// One process at a time has the file, so nothing has to be told to others: jobs put in
-// are begun at once, and what is due later is looked for every few seconds. River
-// shares the store's one connection that writes, so that it never waits for the
-// database's lock, nor anybody for River's.
+// In the file of the embedded store nothing has to be told to others, since one process
+// at a time has it: jobs put in are begun at once, and what is due later is looked for
+// every few seconds. River shares the store's one connection that writes, so that it
+// never waits for the database's lock, nor anybody for River's. In PostgreSQL the
+// database tells that a job was put in, once that is committed.
 package river
 
 import (
@@ -17,8 +18,11 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/riverqueue/river/rivertype"
@@ -46,20 +50,20 @@ type Options struct {
 	Log *slog.Logger // River's own warnings; discarded if nil
 }
 
-// Queue is a queue of jobs.
-type Queue struct {
-	client *river.Client[*sql.Tx]
-	driver *driver
+// Queue is a queue of jobs. Tx is a transaction of the database that it is in.
+type Queue[Tx any] struct {
+	client *river.Client[Tx]
+	driver riverdriver.Driver[Tx]
 	now    func() time.Time
 	do     func(context.Context, penumbra.Job) (time.Time, error)
 }
 
-// driver is River's for SQLite without its outbox of notifications, which is for other
+// embedded is River's driver for SQLite without its outbox of notifications, which is for other
 // processes and polled 20 times a second.
-type driver struct{ *riversqlite.Driver }
+type embedded struct{ *riversqlite.Driver }
 
-func (*driver) SupportsListener() bool     { return false }
-func (*driver) SupportsListenNotify() bool { return false }
+func (*embedded) SupportsListener() bool     { return false }
+func (*embedded) SupportsListenNotify() bool { return false }
 
 // args is what River keeps of a job.
 type args interface {
@@ -95,9 +99,36 @@ func argsOf(job penumbra.Job) (args, error) {
 	return nil, fmt.Errorf("a job of kind %q is not known", job.Kind)
 }
 
-// New opens the queue in a database of which db is the one connection that writes, and
-// brings River's tables up to date. Nothing is begun before [Queue.Start].
-func New(ctx context.Context, db *sql.DB, o Options) (*Queue, error) {
+// NewSQLite opens the queue in a file of which db is the one connection that writes,
+// and brings River's tables up to date. Nothing is begun before [Queue.Start].
+func NewSQLite(ctx context.Context, db *sql.DB, o Options) (*Queue[*sql.Tx], error) {
+	return open(ctx, riverdriver.Driver[*sql.Tx](&embedded{riversqlite.New(db)}), o, &river.Config{
+		ReindexerIndexNames: []string{}, // SQLite's do not bloat
+	})
+}
+
+// NewPostgres opens the queue in a PostgreSQL database, and brings River's tables up to
+// date. Processes that do so at the same time take turns. Nothing is begun before
+// [Queue.Start].
+func NewPostgres(ctx context.Context, pool *pgxpool.Pool, o Options) (*Queue[pgx.Tx], error) {
+	turn, err := pool.Acquire(ctx)
+	if err != nil {
+		return nil, failed("open the queue of jobs", err)
+	}
+	defer turn.Release()
+	if _, err := turn.Exec(ctx, `SELECT pg_advisory_lock(hashtext('penumbra: the tables of jobs'))`); err != nil {
+		return nil, failed("open the queue of jobs", err)
+	}
+	defer func() {
+		// One that cannot be given back goes with its connection.
+		if _, err := turn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtext('penumbra: the tables of jobs'))`); err != nil {
+			_ = turn.Conn().Close(context.WithoutCancel(ctx))
+		}
+	}()
+	return open(ctx, riverdriver.Driver[pgx.Tx](riverpgxv5.New(pool)), o, &river.Config{})
+}
+
+func open[Tx any](ctx context.Context, driver riverdriver.Driver[Tx], o Options, config *river.Config) (*Queue[Tx], error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -105,30 +136,31 @@ func New(ctx context.Context, db *sql.DB, o Options) (*Queue, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	log := slog.New(warnings{o.Log.Handler()})
-	q := &Queue{driver: &driver{riversqlite.New(db)}, now: o.Now}
-	migrator, err := rivermigrate.New[*sql.Tx](q.driver, &rivermigrate.Config{Logger: log})
+	q := &Queue[Tx]{driver: driver, now: o.Now}
+	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("open the queue of jobs: %w", err)
 	}
 	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return nil, fmt.Errorf("bring the queue of jobs up to date: %w", err)
 	}
-	workers := river.NewWorkers()
-	river.AddWorker(workers, &worker[carryOutRun]{queue: q})
-	river.AddWorker(workers, &worker[startScheduled]{queue: q})
-	q.client, err = river.NewClient[*sql.Tx](q.driver, &river.Config{
-		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: atOnce}}, Workers: workers,
-		FetchPollInterval: poll, JobTimeout: jobTimeout, RescueStuckJobsAfter: rescueAfter, Logger: log,
-		ReindexerIndexNames: []string{}, // SQLite's do not bloat
-	})
-	if err != nil {
+	config.Workers = river.NewWorkers()
+	river.AddWorker(config.Workers, &worker[carryOutRun]{do: q.work, now: o.Now})
+	river.AddWorker(config.Workers, &worker[startScheduled]{do: q.work, now: o.Now})
+	config.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: atOnce}}
+	config.FetchPollInterval, config.JobTimeout, config.RescueStuckJobsAfter, config.Logger = poll, jobTimeout, rescueAfter, log
+	if q.client, err = river.NewClient(driver, config); err != nil {
 		return nil, fmt.Errorf("open the queue of jobs: %w", err)
 	}
 	return q, nil
 }
 
+func (q *Queue[Tx]) work(ctx context.Context, job penumbra.Job) (time.Time, error) {
+	return q.do(ctx, job)
+}
+
 // Add puts a job in, unless it is there already, and wakes the queue.
-func (q *Queue) Add(ctx context.Context, job penumbra.Job) error {
+func (q *Queue[Tx]) Add(ctx context.Context, job penumbra.Job) error {
 	a, err := argsOf(job)
 	if err == nil {
 		_, err = q.client.Insert(ctx, a, q.options(job))
@@ -136,9 +168,9 @@ func (q *Queue) Add(ctx context.Context, job penumbra.Job) error {
 	return failed("put in a job", err)
 }
 
-// AddTx puts a job in with what else the transaction writes. It does not wake the
-// queue: nobody could see the job yet.
-func (q *Queue) AddTx(ctx context.Context, tx *sql.Tx, job penumbra.Job) error {
+// AddTx puts a job in with what else the transaction writes. In an embedded store it
+// does not wake the queue: nobody could see the job yet.
+func (q *Queue[Tx]) AddTx(ctx context.Context, tx Tx, job penumbra.Job) error {
 	a, err := argsOf(job)
 	if err == nil {
 		_, err = q.client.InsertTx(ctx, tx, a, q.options(job))
@@ -154,7 +186,7 @@ var undone = []rivertype.JobState{
 
 // options make a job one of its kind: it is not put in again while it waits, is at
 // work, or was done within the day.
-func (q *Queue) options(job penumbra.Job) *river.InsertOpts {
+func (q *Queue[Tx]) options(job penumbra.Job) *river.InsertOpts {
 	o := &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: undone}}
 	if !job.Due.IsZero() {
 		// River goes by the machine's clock.
@@ -164,9 +196,9 @@ func (q *Queue) options(job penumbra.Job) *river.InsertOpts {
 }
 
 // Start begins to have jobs done. Those that another process had begun are begun
-// again, since it is no more: this one has its file. Nor does what failed in it wait
-// any longer.
-func (q *Queue) Start(ctx context.Context, do func(context.Context, penumbra.Job) (time.Time, error)) error {
+// again, since it is no more: this one has the store alone. Nor does what failed in it
+// wait any longer.
+func (q *Queue[Tx]) Start(ctx context.Context, do func(context.Context, penumbra.Job) (time.Time, error)) error {
 	q.do = do
 	if err := errors.Join(q.rescue(ctx), q.retry(ctx)); err != nil {
 		return failed("take up the jobs of an earlier process", err)
@@ -178,7 +210,7 @@ func (q *Queue) Start(ctx context.Context, do func(context.Context, penumbra.Job
 const page = 1000
 
 // rescue makes jobs available again that are said to be at work.
-func (q *Queue) rescue(ctx context.Context) error {
+func (q *Queue[Tx]) rescue(ctx context.Context) error {
 	exec := q.driver.GetExecutor()
 	now := time.Now().UTC()
 	for after := int64(0); ; {
@@ -206,7 +238,7 @@ func (q *Queue) rescue(ctx context.Context) error {
 }
 
 // retry makes jobs available that wait to be tried again.
-func (q *Queue) retry(ctx context.Context) error {
+func (q *Queue[Tx]) retry(ctx context.Context) error {
 	for {
 		waiting, err := q.client.JobList(ctx, river.NewJobListParams().States(rivertype.JobStateRetryable).First(page))
 		if err != nil || len(waiting.Jobs) == 0 {
@@ -222,7 +254,7 @@ func (q *Queue) retry(ctx context.Context) error {
 
 // Stop begins no further job and waits for those at work until ctx ends. A queue that
 // was never started is stopped already.
-func (q *Queue) Stop(ctx context.Context) error {
+func (q *Queue[Tx]) Stop(ctx context.Context) error {
 	return failed("stop the queue of jobs", q.client.Stop(ctx))
 }
 
@@ -236,17 +268,18 @@ func failed(what string, err error) error {
 // worker does jobs of one kind.
 type worker[T args] struct {
 	river.WorkerDefaults[T]
-	queue *Queue
+	do  func(context.Context, penumbra.Job) (time.Time, error)
+	now func() time.Time
 }
 
 // Work implements [river.Worker]. What River keeps of an error says no secret.
 func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error {
-	again, err := w.queue.do(ctx, job.Args.job())
+	again, err := w.do(ctx, job.Args.job())
 	switch {
 	case err != nil:
 		return errors.New(penumbra.Redact(err.Error()))
 	case !again.IsZero():
-		return river.JobSnooze(max(0, again.Sub(w.queue.now())))
+		return river.JobSnooze(max(0, again.Sub(w.now())))
 	}
 	return nil
 }

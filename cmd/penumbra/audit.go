@@ -294,7 +294,7 @@ func (a *app) verifyAudit(ctx context.Context, c *wire.Config, files []string, k
 		defer in.Close()
 		entries = audit.ReadLines(in, where)
 	} else {
-		store, err := c.OpenToRead()
+		store, err := c.OpenToRead(ctx)
 		if err != nil {
 			return err
 		}

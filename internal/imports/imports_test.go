@@ -35,6 +35,7 @@ var rules = []rule{
 	{"internal", []string{"."}, "what is internal serves everybody"},
 	{"shadow", []string{".", "shadow"}, "the model families live below the stage"},
 	{"access", []string{"."}, "who asks is made sure of with the nouns alone"},
+	{"store/migrate", []string{".", "store/stored", "store/sqlite", "store/postgres"}, "what carries one store over into another knows both"},
 	{"store", []string{".", "store/storetest", "store/stored"}, "a store knows the nouns and its driver"},
 	{"adapter/beam", []string{".", "timeline", "shadow", "drift"}, "a Beam worker runs the pure cores"},
 	{"adapter", []string{"."}, "an adapter knows the nouns and its technology"},

@@ -59,20 +59,26 @@ func (s *Store) AuditHead(ctx context.Context) (penumbra.AuditHead, error) {
 	return head, nil
 }
 
+// field returns a text as entries are found by: JSON has no other bytes than UTF-8, and
+// the database no NUL.
+func field(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\ufffd"), "\ufffd")
+}
+
 // AuditEntries returns the selected entries.
 func (s *Store) AuditEntries(ctx context.Context, q penumbra.AuditQuery) ([]penumbra.AuditEntry, error) {
 	var f filter
 	if q.Principal != "" {
-		f.add("(principal = ? OR name = ?)", text(q.Principal), text(q.Principal))
+		f.add("(principal = ? OR name = ?)", field(q.Principal), field(q.Principal))
 	}
 	if prefix, ok := strings.CutSuffix(string(q.Act), "*"); ok {
-		f.add("act >= ? AND act < ?", text(prefix), text(prefix+"\U0010FFFF"))
+		f.add("act >= ? AND act < ?", field(prefix), field(prefix+"\U0010FFFF"))
 	} else {
-		f.where("act", string(q.Act))
+		f.where("act", field(string(q.Act)))
 	}
-	f.where("outcome", string(q.Outcome))
-	f.where("stack", q.Stack)
-	f.where("target", q.ID)
+	f.where("outcome", field(string(q.Outcome)))
+	f.where("stack", field(q.Stack))
+	f.where("target", field(q.ID))
 	if !q.From.IsZero() {
 		f.add("time >= ?", stored.AuditTime(q.From))
 	}

@@ -221,6 +221,9 @@ func (s *Store) version(ctx context.Context) (v int64, err error) {
 	return v, err
 }
 
+// Where names the database, for people: no secret is in it.
+func (s *Store) Where() string { return s.where }
+
 // Pool is the store's connections, for who keeps tables of their own in the same
 // database.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
@@ -338,11 +341,8 @@ func (a *Alone) Keep(ctx context.Context) error {
 
 const keepEvery = 2 * time.Second
 
-// Release gives the right up.
-func (a *Alone) Release(ctx context.Context) error {
-	a.drop(ctx)
-	return nil
-}
+// Release gives the right up. It is not called beside [Alone.Keep].
+func (a *Alone) Release(ctx context.Context) { a.drop(ctx) }
 
 // drop closes the connection, and with it what it holds.
 func (a *Alone) drop(ctx context.Context) {

@@ -201,6 +201,7 @@ func (a *app) serve(ctx context.Context, c *wire.Config, o wire.Options, ready f
 		return nil
 	})
 	g.Go(func() error { return loop.Reread(running) })
+	g.Go(func() error { return loop.Upkeep(running) })
 	if c.Model == engine.AutoModel {
 		g.Go(func() error { return models.Choosing(running, a.Console, loop.Unguarded(), o) })
 	}

@@ -372,7 +372,7 @@ func (a *app) servingBody(ctx context.Context, st *penumbra.ModelStatus) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	store, err := c.OpenToRead()
+	store, err := c.OpenToRead(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func Read(ctx context.Context, on *console.Console, c *wire.Config, store bool, 
 		all = append(all, read...)
 	}
 	if store {
-		s, err := c.OpenToRead()
+		s, err := c.OpenToRead(ctx)
 		if penumbra.KindOf(err) == penumbra.NotFound {
 			return nil, &penumbra.Error{Kind: penumbra.NotFound, What: "there is no store in " + c.DataDir(), Remedy: "name a timeline file, or run `penumbra serve` or `penumbra ingest` first"}
 		}

@@ -27,6 +27,11 @@ import (
 type Config struct {
 	Data   string `koanf:"data"`
 	Listen string `koanf:"listen"`
+	// Store is the URL of the PostgreSQL database in which everything is kept, "" for the
+	// embedded store in the data directory. KeepTimelines is how old observations in it
+	// become, 0 for any age.
+	Store         string        `koanf:"store"`
+	KeepTimelines time.Duration `koanf:"keep_timelines"`
 	// Hosts are the names that the daemon is reached by beside those of this machine.
 	Hosts      []string       `koanf:"hosts"`
 	TLS        tlsConfig      `koanf:"tls"`
@@ -174,7 +179,7 @@ func LoadConfig(name string) (*Config, error) {
 		}
 		key = strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(key, "PENUMBRA_"), "__", "."))
 		switch key {
-		case "tofu", "key", "key_file", "master_key", "master_key_file", "config", "token", "audit_key":
+		case "tofu", "store_password", "store_password_file", "key", "key_file", "master_key", "master_key_file", "config", "token", "audit_key":
 			return "", nil // read elsewhere
 		}
 		return key, value
@@ -197,7 +202,7 @@ func orDefaults(path string) string {
 
 // known are the keys that may stand in the file.
 var known = []string{
-	"data", "listen", "confidence", "model", "impending", "ignore", "knowledge", "stacks", "inputs", "metrics", "events", "limits",
+	"data", "listen", "store", "keep_timelines", "confidence", "model", "impending", "ignore", "knowledge", "stacks", "inputs", "metrics", "events", "limits",
 	"ranking.likelihood", "ranking.risk", "ranking.complexity", "ranking.criticality",
 	"policy", "access_policy", "people", "time_zone", "windows", "outside_window", "freezes", "watch_runs", "outbound.allow",
 	"access.url", "access.oidc",
@@ -247,6 +252,9 @@ func (c *Config) check(k *koanf.Koanf) error {
 				return invalid(fmt.Sprintf("unknown key %q", key), "known keys are "+strings.Join(known, ", "))
 			}
 		}
+	}
+	if what, remedy := c.checkStore(); what != "" {
+		return invalid(what, remedy)
 	}
 	if c.Confidence <= 0 || c.Confidence >= 1 {
 		return invalid(fmt.Sprintf("confidence %v", c.Confidence), "give a share between 0 and 1, such as 0.95")

@@ -3,8 +3,6 @@ package wire
 import (
 	"context"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
@@ -40,9 +38,15 @@ func Look(ctx context.Context, c *Config, o LookOptions, read []penumbra.Observa
 	if err != nil {
 		return nil, "", err
 	}
-	path := filepath.Join(c.DataDir(), storeFile)
-	if _, err := os.Stat(path); err == nil && !o.Fresh {
-		return lookRecorded(ctx, c, o, judge, rules, read)
+	if !o.Fresh {
+		store, err := c.OpenToRead(ctx)
+		if err == nil {
+			defer store.Close()
+			return lookRecorded(ctx, c, store, o, judge, rules, read)
+		}
+		if penumbra.KindOf(err) != penumbra.NotFound {
+			return nil, "", err
+		}
 	}
 	if o.State {
 		return nil, "", &penumbra.Error{
@@ -70,12 +74,7 @@ func Look(ctx context.Context, c *Config, o LookOptions, read []penumbra.Observa
 	return s.Look(nothing, read, at), "fresh", nil
 }
 
-func lookRecorded(ctx context.Context, c *Config, o LookOptions, judge *drift.Judge, rules []penumbra.Rule, read []penumbra.Observation) ([]penumbra.Assessment, string, error) {
-	store, err := c.OpenToRead()
-	if err != nil {
-		return nil, "", err
-	}
-	defer store.Close()
+func lookRecorded(ctx context.Context, c *Config, store engine.Store, o LookOptions, judge *drift.Judge, rules []penumbra.Rule, read []penumbra.Observation) ([]penumbra.Assessment, string, error) {
 	m, err := c.Manuals()
 	if err != nil {
 		return nil, "", err

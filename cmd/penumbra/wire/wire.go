@@ -11,7 +11,6 @@ import (
 	"io"
 	"iter"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,7 +19,6 @@ import (
 	"github.com/penumbra-iac/penumbra/access"
 	"github.com/penumbra-iac/penumbra/adapter/ansible"
 	"github.com/penumbra-iac/penumbra/adapter/hcl"
-	"github.com/penumbra-iac/penumbra/adapter/river"
 	"github.com/penumbra-iac/penumbra/adapter/tofu"
 	"github.com/penumbra-iac/penumbra/api"
 	"github.com/penumbra-iac/penumbra/audit"
@@ -31,19 +29,11 @@ import (
 	"github.com/penumbra-iac/penumbra/notify"
 	"github.com/penumbra-iac/penumbra/policy"
 	"github.com/penumbra-iac/penumbra/proposal"
-	"github.com/penumbra-iac/penumbra/store/sqlite"
+	"github.com/penumbra-iac/penumbra/store/storetest"
 	"github.com/penumbra-iac/penumbra/telemetry"
 	"github.com/penumbra-iac/penumbra/timeline"
 	"github.com/penumbra-iac/penumbra/web"
 )
-
-// storeFile is the embedded store in the data directory.
-const storeFile = "penumbra.db"
-
-// OpenToRead opens the configured store without writing to it.
-func (c *Config) OpenToRead() (*sqlite.Store, error) {
-	return sqlite.Open(filepath.Join(c.DataDir(), storeFile), sqlite.ReadOnly())
-}
 
 // Loop is an engine with what it stands on.
 type Loop struct {
@@ -52,7 +42,7 @@ type Loop struct {
 	Access *access.Keeper
 	Teller *notify.Teller
 	rights *policy.Access // what whoever asks may; set by Open
-	store  *sqlite.Store
+	store  storetest.Store
 	// Sessions keeps browsers that have signed in.
 	Sessions web.SessionStore
 	// Manuals is the knowledge in use.
@@ -61,6 +51,10 @@ type Loop struct {
 	Files func() []penumbra.FilesStatus
 	// Reread reads policies and knowledge again whenever they change, until ctx ends.
 	Reread func(ctx context.Context) error
+	// Upkeep sees that the store stays this process's alone, and keeps no more of it than
+	// is configured, until ctx ends. Its error is of kind Locked if another process has
+	// taken the store over.
+	Upkeep func(ctx context.Context) error
 	Close  func(context.Context) error
 }
 
@@ -114,11 +108,11 @@ func open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := sqlite.Open(filepath.Join(dir, storeFile))
+	store, err := c.openStore(ctx, o)
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
-	release := func() error { return errors.Join(store.Close(), lock.Unlock()) }
+	release := func() error { return errors.Join(store.close(context.WithoutCancel(ctx)), lock.Unlock()) }
 	keys, err := c.Keyring(o.Clock())
 	if err != nil {
 		return nil, errors.Join(err, release())
@@ -144,12 +138,7 @@ func open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
-	queue, err := river.New(ctx, store.Writer(), river.Options{Now: o.Now, Log: o.Log})
-	if err != nil {
-		return nil, errors.Join(err, release())
-	}
-	store.WithJobs(queue.AddTx)
-	cfg.Queue = queue
+	cfg.Queue = store.queue
 	e, err := engine.New(ctx, cfg)
 	if err != nil {
 		return nil, errors.Join(err, release())
@@ -161,7 +150,9 @@ func open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 	o.messenger.teller.Store(teller)
 	return &Loop{
 		Engine: e, Audit: log, Access: who, Teller: teller, store: store, Sessions: store,
-		Manuals: reread.base, Files: reread.status, Reread: reread.run, Close: func(ctx context.Context) error {
+		Manuals: reread.base, Files: reread.status, Reread: reread.run,
+		Upkeep: func(ctx context.Context) error { return store.upkeep(ctx, log) },
+		Close: func(ctx context.Context) error {
 			return errors.Join(e.Close(ctx), log.Checkpoint(ctx, c.AuditHeads()), release())
 		},
 	}, nil

@@ -224,11 +224,12 @@ CREATE TABLE told (
   PRIMARY KEY (channel, subject)
 );
 
--- A field of an entry, NULL of one that somebody has made unreadable.
+-- A field of an entry, NULL of one that somebody has made unreadable. A NUL, which no
+-- text takes, becomes U+FFFD.
 -- +goose StatementBegin
 CREATE FUNCTION audit_field(body text, VARIADIC path text[]) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-  RETURN body::json #>> path;
+  RETURN regexp_replace(body, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g')::json #>> path;
 EXCEPTION WHEN data_exception THEN
   RETURN NULL;
 END $$;
@@ -313,7 +314,8 @@ CREATE INDEX answers_begun ON answers (begun);
 -- and one for each table. Nobody works on the store before that is finished.
 CREATE TABLE carried (
   name     text COLLATE "C" PRIMARY KEY,
-  source   text    NOT NULL DEFAULT '', -- what is carried over, and in which state it was
+  source   text    NOT NULL DEFAULT '', -- what is carried over
+  state    text    NOT NULL DEFAULT '', -- in which state that was
   cursor   bytea,                       -- the key of the last row
   held     bigint  NOT NULL DEFAULT 0,  -- rows
   finished boolean NOT NULL DEFAULT false
