@@ -29,6 +29,7 @@ import (
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/adapter/tofu"
+	"github.com/penumbra-iac/penumbra/internal/pgtest"
 )
 
 // What all tests use; TestMain makes it once.
@@ -49,7 +50,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
 	}
-	code := m.Run()
+	code := pgtest.Main(m)
 	os.RemoveAll(work)
 	os.Exit(code)
 }

@@ -9,6 +9,9 @@ say() { printf '\n== %s\n' "$*"; }
 say "the stages"
 go test -run '^$' -bench . -benchtime "${BENCHTIME:-1s}" ./timeline ./store/sqlite ./shadow ./drift
 
+say "both stores"
+go test -run '^$' -bench Stores -benchtime "${BENCHTIME:-1s}" ./store/postgres
+
 say "lookups in the knowledge base, and reading it"
 go test -run '^$' -bench . -benchtime "${BENCHTIME:-1s}" ./proposal/knowledge
 

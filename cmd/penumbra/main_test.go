@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/penumbra-iac/penumbra/cmd/penumbra/wire"
+	"github.com/penumbra-iac/penumbra/internal/pgtest"
 )
 
 var update = flag.Bool("update", false, "write what was printed into the golden files of the scripts")
@@ -53,7 +55,18 @@ func TestScripts(t *testing.T) {
 			env.Setenv("DEPLOY", deploy)
 			return os.CopyFS(filepath.Join(env.WorkDir, "recorded"), os.DirFS(filepath.Join("testdata", "recorded")))
 		},
+		Condition: func(name string) (bool, error) {
+			if name != "postgres" {
+				return false, fmt.Errorf("condition %s is not known", name)
+			}
+			_, err := postgres()
+			if errors.Is(err, pgtest.ErrNone) && os.Getenv("REQUIRE_TOOLS") != "1" {
+				return false, nil
+			}
+			return err == nil, err
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"database": database,
 			"exits":    exits,
 			"nowhere":  nowhere,
 			"await":    await,
@@ -74,6 +87,21 @@ func TestScripts(t *testing.T) {
 			"promtool": promtool,
 		},
 	})
+}
+
+// postgres is a server for the scripts, which ends with the process.
+var postgres = sync.OnceValues(func() (*pgtest.Server, error) { return pgtest.Start(pgtest.Options{}) })
+
+// database VARIABLE makes an empty PostgreSQL database, and sets the variable to its URL.
+func database(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: database VARIABLE")
+	}
+	server, err := postgres()
+	ts.Check(err)
+	name, err := server.New()
+	ts.Check(err)
+	ts.Setenv(args[0], server.Connection("postgres", name))
 }
 
 // exits CODE PROGRAM ARGS... runs a program that must end with the code.

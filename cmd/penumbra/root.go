@@ -54,7 +54,7 @@ exact plan shown.`,
 		a.proposalsCommand(), a.approveCommand(), a.rejectCommand(), a.adoptCommand(), a.movedCommand(), a.customizeCommand(), a.rollbackCommand(), a.runCommand(), a.knowledgeCommand(),
 		a.notifyCommand(), a.decisionsCommand(), a.auditCommand(), a.policyCommand(), a.keyCommand(), a.freezeCommand(), a.unfreezeCommand(),
 		a.userCommand(), a.tokenCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(),
-		a.ingestCommand(), a.exportCommand(), a.unmappedCommand(), a.watchCommand(), a.openapiCommand(),
+		a.ingestCommand(), a.exportCommand(), a.migrateCommand(), a.unmappedCommand(), a.watchCommand(), a.openapiCommand(),
 	)
 	root.AddCommand(daemon.Commands(a.Console)...)
 	root.AddCommand(timelines.Commands(a.Console)...)

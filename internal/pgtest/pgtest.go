@@ -216,11 +216,19 @@ func (s *Server) Connection(role, database string) string {
 
 var made atomic.Int64
 
-// Create makes an empty database that lasts as long as the server, and returns its name.
+// New makes an empty database that lasts as long as the server, and returns its name.
+func (s *Server) New() (string, error) {
+	name := fmt.Sprintf("test_%d", made.Add(1))
+	return name, s.exec("CREATE DATABASE " + name + " TEMPLATE template0")
+}
+
+// Create is [Server.New] for a test.
 func (s *Server) Create(tb testing.TB) string {
 	tb.Helper()
-	name := fmt.Sprintf("test_%d", made.Add(1))
-	s.exec(tb, "CREATE DATABASE "+name+" TEMPLATE template0")
+	name, err := s.New()
+	if err != nil {
+		tb.Fatal(err)
+	}
 	return name
 }
 
@@ -228,20 +236,21 @@ func (s *Server) Create(tb testing.TB) string {
 func (s *Server) Database(tb testing.TB) string {
 	tb.Helper()
 	name := s.Create(tb)
-	tb.Cleanup(func() { s.exec(tb, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	tb.Cleanup(func() {
+		if err := s.exec("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)"); err != nil {
+			tb.Error(err)
+		}
+	})
 	return name
 }
 
-func (s *Server) exec(tb testing.TB, statement string) {
-	tb.Helper()
+func (s *Server) exec(statement string) error {
 	conn, err := pgx.Connect(context.Background(), s.Connection("postgres", "postgres"))
 	if err != nil {
-		tb.Fatal(err)
+		return err
 	}
-	defer conn.Close(context.Background())
-	if _, err := conn.Exec(context.Background(), statement); err != nil {
-		tb.Fatal(err)
-	}
+	_, err = conn.Exec(context.Background(), statement)
+	return errors.Join(err, conn.Close(context.Background()))
 }
 
 // shared is the server that all tests of a package share.

@@ -103,6 +103,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		"lock_timeout":     strconv.FormatInt(c.Wait.Milliseconds(), 10),
 		// A process that hangs with a transaction open must not hold the others up.
 		"idle_in_transaction_session_timeout": "60000",
+		// A machine that is gone without a word gives up what it holds within half a minute.
+		"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3", "tcp_user_timeout": "25000",
 		// Statements are many and short: compiling them takes longer than they do.
 		"jit": "off",
 	}
@@ -329,7 +331,7 @@ func (a *Alone) Keep(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if a.conn != nil && a.conn.Ping(ctx) == nil {
+		if a.held(ctx) {
 			continue
 		}
 		a.drop(ctx)
@@ -339,7 +341,14 @@ func (a *Alone) Keep(ctx context.Context) error {
 	}
 }
 
+// keepEvery is how often it is looked whether the connection lasts, and for how long.
 const keepEvery = 2 * time.Second
+
+func (a *Alone) held(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, keepEvery)
+	defer cancel()
+	return a.conn != nil && a.conn.Ping(ctx) == nil
+}
 
 // Release gives the right up. It is not called beside [Alone.Keep].
 func (a *Alone) Release(ctx context.Context) { a.drop(ctx) }
