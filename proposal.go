@@ -28,6 +28,9 @@ const (
 	WatchCloser ProposalKind = "watch-closer" // read the resource more often for a time
 	Guard       ProposalKind = "guard"        // have the code refuse what is foreseen
 	TellOwner   ProposalKind = "tell-owner"   // talk to who does it, with the evidence
+
+	// Of impending drift, and of what keeps coming back.
+	GuardPolicy ProposalKind = "guard-policy" // have two people decide on it
 )
 
 // PlanAction is what a plan does to one resource.
@@ -270,6 +273,9 @@ type Proposal struct {
 	Attention *Attention `json:"attention,omitempty"`
 	// Message is what is told to whoever is about to change something.
 	Message *Message `json:"message,omitempty"`
+	// Policy is the file of policies that a guard adds, and that the way back takes
+	// away.
+	Policy *PolicyFile `json:"policy,omitempty"`
 	// Values are what a custom or restoring proposal sets.
 	Values Settings `json:"values,omitempty"`
 	// Also are the other drifts that it resolves: those of resources that left
@@ -323,7 +329,7 @@ func (p *Proposal) Touches() bool {
 
 // Digest returns what an approval binds to: the SHA-256, in hexadecimal, of the
 // kind, the saved plan, the patches and their way, the rule, the attention, the
-// message, and what is withdrawn. Words and scores are not in it.
+// message, the policy, and what is withdrawn. Words and scores are not in it.
 func (p *Proposal) Digest() string {
 	h := sha256.New()
 	writeText(h, string(p.Kind), p.Drift, p.Undoes)
@@ -353,6 +359,9 @@ func (p *Proposal) Digest() string {
 	if m := p.Message; m != nil {
 		writeText(h, "message", m.Subject, m.Text)
 		writeText(h, m.To...)
+	}
+	if f := p.Policy; f != nil {
+		writeText(h, "policy", f.Folder, f.Name, f.Text)
 	}
 	if c := p.Withdraws; c != nil {
 		writeText(h, "withdraws", c.Branch, c.Commit, c.Remote, c.URL)

@@ -240,7 +240,7 @@ func groupOf(act penumbra.Act) string {
 		"operate": {"stack.refresh", "input.retry", "metric.record", "drift.acknowledge", "drift.snooze", "proposal.customize", "proposal.adopt", "run.review"},
 		"approve": {"proposal.approve", "proposal.reject", "drift.accept", "run.rollback", "stack.freeze", "stack.unfreeze"},
 		"administer": {"account.read", "account.change", "session.read", "session.change", "audit.read", "audit.verify",
-			"model.change", "notice.read", "notice.change"},
+			"policy.change", "model.change", "notice.read", "notice.change"},
 	} {
 		if slices.Contains(list, act) {
 			return group

@@ -83,6 +83,9 @@ func (g *Guard) Ask(q *penumbra.PolicyQuestion) penumbra.PolicyAnswer {
 		a.Reason = "refused by " + named(matched)
 	case decision != cedar.Allow:
 		a.Reason = "no policy allows it"
+	case q.By == "" && q.Proposal != nil && q.Proposal.Policy != nil && q.Verb != penumbra.CarryOut:
+		// Who let Penumbra approve what is harmless did not let it write policies.
+		a.Reason = "policies are for people to decide on"
 	case q.By == "":
 		g.answerSystem(q, &a, matched)
 	default:
@@ -223,7 +226,7 @@ func (g *Guard) request(q *penumbra.PolicyQuestion) (entities cedar.EntityMap, r
 		}
 	default:
 		resource = cedar.NewEntityUID("Penumbra::Drift", cedar.String(q.Drift.ID))
-		record := cedar.RecordMap{"id": cedar.String(q.Drift.ID)}
+		record := cedar.RecordMap{"id": cedar.String(q.Drift.ID), "off_template": texts(q.Drift.OffTemplate())}
 		ofDrift(record, q.Drift)
 		entities[resource] = types.Entity{UID: resource, Attributes: cedar.NewRecord(record), Parents: inStack(entities, q.Drift)}
 	}
@@ -316,10 +319,12 @@ func (g *Guard) proposal(entities cedar.EntityMap, q *penumbra.PolicyQuestion) (
 	record := cedar.RecordMap{
 		"id": cedar.String(p.ID), "kind": cedar.String(p.Kind),
 		// Rounded to the side that says less for the proposal.
-		"likelihood":  cedar.Long(math.Floor(100*p.Scores.Likelihood + rounding)),
-		"risk":        cedar.Long(math.Ceil(100*p.Scores.Risk - rounding)),
-		"complexity":  cedar.Long(math.Ceil(100*p.Scores.Complexity - rounding)),
-		"writes_code": cedar.Boolean(p.Patch != nil),
+		"likelihood":    cedar.Long(math.Floor(100*p.Scores.Likelihood + rounding)),
+		"risk":          cedar.Long(math.Ceil(100*p.Scores.Risk - rounding)),
+		"complexity":    cedar.Long(math.Ceil(100*p.Scores.Complexity - rounding)),
+		"writes_code":   cedar.Boolean(p.Patch != nil),
+		"writes_policy": cedar.Boolean(p.Policy != nil),
+		"off_template":  texts(p.OffTemplate(q.Drift)),
 	}
 	ofDrift(record, q.Drift)
 	var kinds, paths []string

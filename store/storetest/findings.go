@@ -113,6 +113,7 @@ func fullProposal() penumbra.Proposal {
 		Undoes: "run-0", Created: minute(2), Way: penumbra.PullRequestWay, Withdraws: fullCode(),
 		Bounds:     []penumbra.Bound{{Path: "size", Is: penumbra.Below, Value: penumbra.Number(3), Message: "m"}},
 		Attention:  &penumbra.Attention{ID: "w-1", Resource: "shop/t.a", Drift: "d-1", Every: time.Minute, Usually: time.Hour, Until: minute(9), By: "bob", Created: minute(1)},
+		Policy:     &penumbra.PolicyFile{Folder: "policy", Name: "guard-d-1.cedar", Text: "// t\n", Resource: "shop/t.a", Paths: []string{"size"}, By: "bob"},
 		Message:    &penumbra.Message{To: []string{"carol"}, Subject: "s", Text: "t"},
 		Customizes: "p-0", Author: "alice", Difference: "-a\n+b\n",
 		ApprovedBy: []string{"bob"}, Needs: 2, Due: minute(9),
