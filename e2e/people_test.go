@@ -14,6 +14,12 @@ import (
 // if nobody knows them.
 func (s *site) as(name string) *site {
 	s.t.Helper()
+	return s.granted(name, access.Owner("test").Grants...)
+}
+
+// granted is as for somebody who has these grants if nobody knows them.
+func (s *site) granted(name string, grants ...penumbra.Grant) *site {
+	s.t.Helper()
 	store, err := sqlite.Open(filepath.Join(s.root, ".penumbra", "penumbra.db"))
 	if err != nil {
 		s.t.Fatal(err)
@@ -21,10 +27,10 @@ func (s *site) as(name string) *site {
 	defer store.Close()
 	keeper := access.New(access.Config{Store: store, Now: time.Now})
 	owner := access.Owner("test")
-	person := penumbra.Principal{ID: "user:" + penumbra.FoldName(name), Name: name, Kind: penumbra.PersonPrincipal, Grants: owner.Grants, Via: access.ViaPassword}
+	person := penumbra.Principal{ID: "user:" + penumbra.FoldName(name), Name: name, Kind: penumbra.PersonPrincipal, Grants: grants, Via: access.ViaPassword}
 	known, err := store.Accounts(s.t.Context(), penumbra.AccountQuery{ID: person.ID})
 	if err == nil && len(known) == 0 {
-		_, err = keeper.AddAccount(penumbra.WithPrincipal(s.t.Context(), &owner), penumbra.NewAccount{Name: name, Grants: owner.Grants})
+		_, err = keeper.AddAccount(penumbra.WithPrincipal(s.t.Context(), &owner), penumbra.NewAccount{Name: name, Grants: grants})
 	}
 	if err != nil {
 		s.t.Fatal(err)

@@ -3,10 +3,11 @@
 package e2e
 
 // This file covers who may decide and when, on a daemon and the real tool: two
-// people, what a policy approves by itself, a freeze, and code that a person
-// edited in place of a proposal's.
+// people, what a policy approves by itself, a freeze, code that a person edited in
+// place of a proposal's, and a guard of what keeps coming back.
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,4 +110,46 @@ func TestEditedCode(t *testing.T) {
 		t.Fatalf("the code:\n%s", got)
 	}
 	s.plansNothing()
+}
+
+// What keeps coming back can be guarded: what a policy let Penumbra adopt by itself it
+// may then no longer.
+func TestGuardPolicyOfWhatComesBack(t *testing.T) {
+	s := newSite(t)
+	s.make("policy/adopts.cedar", `@id("adopts") permit (principal == Penumbra::System::"penumbra", action == Penumbra::Action::"approve", resource)
+when { resource.kind == "adopt" && context.hour > 23 };
+`)
+	s.write("penumbra.yaml", s.read("penumbra.yaml")+"policy: [policy]\n")
+	s.watching()
+	var found penumbra.Drift
+	for _, size := range []string{"896", "897", "898"} {
+		s.edit("shop/etc/queue.conf", "memory_mb = 768", "memory_mb = "+size)
+		found = s.drift(queue, "memory_mb")
+		if size == "898" {
+			break
+		}
+		for _, p := range s.proposals(found.ID) {
+			if p.Kind == penumbra.GuardPolicy {
+				t.Fatalf("it is proposed before it has come back: %s", p.Title)
+			}
+		}
+		s.edit("shop/etc/queue.conf", "memory_mb = "+size, "memory_mb = 768")
+		s.until("it is gone", func() bool {
+			return !slices.ContainsFunc(s.drifts(), func(d penumbra.Drift) bool { return d.Verdict.IsDrift() })
+		})
+	}
+	s.approve(s.proposal(found.ID, penumbra.GuardPolicy))
+
+	// Whoever wrote the policy lets Penumbra adopt by day too.
+	s.edit("policy/adopts.cedar", " && context.hour > 23", "")
+	s.until("the policy is in use", func() bool {
+		var report penumbra.PolicyReport
+		s.penumbra("policy", "test", "--proposal", s.proposal(found.ID, penumbra.Adopt).ID, "-o", "json").ends(0).into(&report)
+		own := report.Answers[len(report.Answers)-1]
+		if own.Allowed {
+			t.Fatalf("Penumbra may adopt it: %+v", own)
+		}
+		return own.Needs == 2 && strings.Contains(own.Reason, "2 people have to approve it, says policy guard-")
+	})
+	s.holds("shop/main.tf", "memory_mb        = 768")
 }

@@ -127,3 +127,44 @@ func TestLoadByTheHour(t *testing.T) {
 		}
 	}
 }
+
+// A drift keeps coming back if its settings have drifted before, within a month.
+func TestReturnsAreCounted(t *testing.T) {
+	t.Parallel()
+	a := &asker{}
+	b := measured(t, func(c *engine.Config) {
+		withMetrics(c)
+		c.Stacks[0].Proposer = a
+	})
+	returns := func(name string, size int) int {
+		t.Helper()
+		b.advance(time.Hour)
+		b.world["vm.a"] = set("name", name, "size", size)
+		b.look()
+		for _, d := range b.drifts() {
+			if d.Resource != "shop/vm.a" { // a peer may be impending by now
+				continue
+			}
+			if _, _, err := b.engine.Proposals(t.Context(), d.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := a.got.Returns
+		b.advance(time.Hour)
+		b.world["vm.a"] = b.code["vm.a"]
+		b.look()
+		return got
+	}
+	for i, want := range []int{0, 1, 2} {
+		if got := returns("alpha", 7+i); got != want {
+			t.Errorf("time %d: it came back %d times before, want %d", i+1, got, want)
+		}
+	}
+	if got := returns("omega", 1); got != 0 {
+		t.Errorf("another setting came back %d times", got)
+	}
+	b.advance(40 * 24 * time.Hour)
+	if got := returns("alpha", 7); got != 0 {
+		t.Errorf("what was over a month ago counts: %d", got)
+	}
+}

@@ -381,3 +381,40 @@ func BenchmarkDrifts(b *testing.B) {
 		})
 	}
 }
+
+// Policies are the admins', and hold for all: who may approve on a stack may not have
+// one written, or taken away.
+func TestPoliciesAreTheAdmins(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		grant penumbra.Grant
+		ok    bool
+	}{
+		{penumbra.Grant{Role: penumbra.Approver}, false},
+		{penumbra.Grant{Role: penumbra.Admin, Stacks: []string{"shop"}}, false},
+		{penumbra.Grant{Role: penumbra.Admin}, true},
+	} {
+		e, j := &lawful{}, &journal{}
+		s := guard.New(e, rights(t), j)
+		if may := s.MayOn(as(t, c.grant), "proposal.approve", "p-d-shop-vm") == nil; may != c.ok {
+			t.Errorf("%+v: what is shown is that they may: %v", c.grant, may)
+		}
+		_, err := s.Approve(as(t, c.grant), "p-d-shop-vm", "h", "")
+		if (err == nil) != c.ok || c.ok != (len(e.calls) == 1) || !c.ok && (penumbra.KindOf(err) != penumbra.Refused || !strings.Contains(err.Error(), "may not policy.change")) {
+			t.Errorf("%+v: %v, calls %v", c.grant, err, e.calls)
+		}
+		if refused := slices.ContainsFunc(j.entries, func(x penumbra.AuditEntry) bool {
+			return x.Act == "policy.change" && x.Outcome == penumbra.AuditRefused
+		}); refused == c.ok {
+			t.Errorf("%+v: that it was refused is recorded: %v", c.grant, refused)
+		}
+	}
+}
+
+type lawful struct{ estate }
+
+func (e *lawful) Proposal(ctx context.Context, id string) (penumbra.Proposal, error) {
+	p, err := e.estate.Proposal(ctx, id)
+	p.Kind, p.Plan, p.Patch, p.Policy = penumbra.GuardPolicy, nil, nil, &penumbra.PolicyFile{Name: "guard.cedar"}
+	return p, err
+}

@@ -138,6 +138,7 @@ var plainTexts = map[string]bool{
 	"PlannedChange.ReplacePaths": true, "PlannedChange.Type": true,
 	"PolicyAnswer.By": true, "PolicyAnswer.Overrides": true, "PolicyAnswer.Policies": true, "PolicyAnswer.Reason": true,
 	"PolicyReport.ApprovedBy": true, "PolicyReport.By": true, "PolicyReport.Drift": true, "PolicyReport.Proposal": true,
+	"PolicyFile.By": true, "PolicyFile.Folder": true, "PolicyFile.Name": true, "PolicyFile.Paths": true, "PolicyFile.Text": true,
 	"Prediction.Metric": true, "Prediction.Path": true,
 	"Proposal.Also": true, "Proposal.ApprovedBy": true, "Proposal.Author": true, "Proposal.Customizes": true, "Proposal.Drift": true, "Proposal.Hash": true, "Proposal.ID": true, "Proposal.Undoes": true,
 	"Resource.NotChecked": true, "Resource.Type": true,

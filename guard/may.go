@@ -33,7 +33,14 @@ func (s *Service) MayOn(ctx context.Context, act penumbra.Act, id string) error 
 			return err
 		}
 	}
-	return nil
+	if act != approveAct {
+		return nil
+	}
+	p, err := s.inner.Proposal(ctx, id)
+	if err != nil || p.Policy == nil {
+		return err
+	}
+	return s.May(ctx, policyChange, ofPolicies(&p))
 }
 
 // targets are what an act on something with an identifier has to be allowed on.
@@ -44,7 +51,7 @@ func (s *Service) targets(ctx context.Context, act penumbra.Act, id string) ([]p
 		_, t, err := s.drift(ctx, id)
 		return []penumbra.Target{t}, err
 	case noun == "proposal":
-		_, list, err := s.ofProposal(ctx, id, act == "proposal.approve")
+		_, list, err := s.ofProposal(ctx, id, act == approveAct)
 		return list, err
 	case noun == "run":
 		_, t, err := s.ofRun(ctx, id)

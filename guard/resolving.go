@@ -97,10 +97,23 @@ func (v *view) typeOfDrift(id string) (string, error) {
 	return t.Type, err
 }
 
+const (
+	approveAct = penumbra.Act("proposal.approve")
+	// policyChange is the act of changing policies, which whoever approves a proposal to
+	// do so needs besides.
+	policyChange = penumbra.Act("policy.change")
+)
+
+// ofPolicies is what a change of policies is on: they hold for all stacks.
+func ofPolicies(p *penumbra.Proposal) penumbra.Target { return penumbra.Target{ID: p.ID} }
+
 // Approve implements [api.Resolver]. It takes the right to approve on each resource
-// that the plan changes.
+// that the plan changes, and the right to change policies of what does that.
 func (s *Service) Approve(ctx context.Context, proposal, hash, _ string) (penumbra.Approval, error) {
-	_, t, err := s.onProposal(ctx, "proposal.approve", proposal, true)
+	p, t, err := s.onProposal(ctx, approveAct, proposal, true)
+	if err == nil && p.Policy != nil {
+		err = s.allow(ctx, policyChange, ofPolicies(&p))
+	}
 	if err != nil {
 		return penumbra.Approval{}, err
 	}

@@ -155,7 +155,7 @@ func Restoring(ctx context.Context, run penumbra.Run, original penumbra.Proposal
 	if original.Kind == penumbra.IgnoreRule {
 		p.Rule = original.Rule
 	}
-	p.Attention = original.Attention
+	p.Attention, p.Policy = original.Attention, original.Policy
 	switch {
 	case run.Code != nil && run.Code.State != penumbra.ReviewMerged:
 		p.Withdraws = run.Code

@@ -104,6 +104,10 @@ type Evidence struct {
 	Every, Gap time.Duration
 	Attention  *penumbra.Attention
 	Told       time.Time
+	// Returns is how many earlier drifts of the same settings there were of late.
+	Returns int
+	// Policies are those by which people decide; nil if nobody asks them.
+	Policies Policies
 	// Now is when the proposals are made.
 	Now time.Time
 	// Dir is the stack's folder and Engine the command ("tofu", "terraform"),

@@ -52,7 +52,11 @@ func (s *search) ways() []func(context.Context) {
 	case s.gone():
 		return []func(context.Context){s.importAgain, s.revert, s.gonePatches, rules}
 	default:
-		return []func(context.Context){s.revert, s.revertAlike, s.adopt, s.adoptAlike, s.bestPractice, rules, s.ignoreChanges}
+		ways := []func(context.Context){s.revert, s.revertAlike, s.adopt, s.adoptAlike, s.bestPractice, rules, s.ignoreChanges}
+		if s.Returns >= leastReturns {
+			ways = append(ways, func(context.Context) { s.guardPolicy() })
+		}
+		return ways
 	}
 }
 

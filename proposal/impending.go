@@ -43,6 +43,7 @@ const (
 func (s *search) adviseAhead(ctx context.Context) {
 	s.watchCloser()
 	s.guard(ctx)
+	s.guardPolicy()
 	s.tellOwner()
 }
 

@@ -28,6 +28,7 @@ var priors = map[penumbra.ProposalKind]prior{
 	penumbra.WatchCloser:   {8, 2}, // of seeing how it ends, which is all that it promises
 	penumbra.Guard:         {8, 2}, // of keeping the value out of the code
 	penumbra.TellOwner:     {6, 4}, // people have their reasons
+	penumbra.GuardPolicy:   {7, 3}, // it keeps nobody from changing the resource
 }
 
 // What a run on another type of resource counts for, and one that took back what another
@@ -95,6 +96,9 @@ func likelihood(p *penumbra.Proposal, ev *Evidence, share float64) (float64, str
 	case penumbra.WatchCloser:
 		l *= hiding
 		why += "; halved, for it ends nothing: it shows sooner how it ends"
+	case penumbra.GuardPolicy:
+		l *= hiding
+		why += "; halved, for it ends nothing: it keeps one person alone from taking the value over"
 	case penumbra.Guard:
 		if beside := ev.beside(); beside > 0 {
 			l *= 1 - hiding*beside
@@ -202,6 +206,8 @@ func risk(p *penumbra.Proposal, ev *Evidence) (float64, string) {
 		switch {
 		case p.Kind == penumbra.TellOwner:
 			r, why = disruptive*ruleRisk, "only words are exchanged"
+		case p.Policy != nil:
+			r, why = disruptive*ruleRisk, "only how many people decide changes"
 		case p.Kind == penumbra.WatchCloser:
 			r, why = disruptive*ruleRisk, "it is only read more often"
 		case p.Patch == nil:
@@ -317,7 +323,7 @@ func complexity(p *penumbra.Proposal) (float64, string) {
 		}
 		steps++
 	}
-	if p.Rule != nil || p.Attention != nil {
+	if p.Rule != nil || p.Attention != nil || p.Policy != nil {
 		steps++
 	}
 	if p.Message != nil {

@@ -31,6 +31,9 @@ func script(p *penumbra.Proposal, ev *Evidence) string {
 			fmt.Fprintf(&b, "# Penumbra reads %s every %s until %s, and then every %s again\n", a.Resource, span(a.Every), stamp(a.Until), span(a.Usually))
 		}
 	}
+	if f := p.Policy; f != nil {
+		writePolicy(&b, f, p.Kind != penumbra.Restore)
+	}
 	if m := p.Message; m != nil {
 		fmt.Fprintf(&b, "# To: %s\n# Subject: %s\n\n%s", strings.Join(m.To, ", "), m.Subject, m.Text)
 	}
@@ -100,6 +103,16 @@ func writePatch(b *strings.Builder, patch *penumbra.Patch, folder string) {
 		b.WriteString("\n")
 	}
 	b.WriteString(mark + "\n")
+}
+
+// writePolicy adds a file of policies, or takes it away.
+func writePolicy(b *strings.Builder, f *penumbra.PolicyFile, there bool) {
+	if !there {
+		fmt.Fprintf(b, "# Penumbra takes the file away, and has the policies read again:\nrm %s\n", quote(f.Path()))
+		return
+	}
+	fmt.Fprintf(b, "# Penumbra adds a file, whole or not at all, and has the policies read again:\ncat > %s <<'POLICY'\n%s", quote(f.Path()), f.Text)
+	fmt.Fprintf(b, "POLICY\npenumbra policy check\n")
 }
 
 func targetFlags(plan *penumbra.Plan) string {

@@ -219,6 +219,8 @@ func does(p *penumbra.Proposal) string {
 		return "This has the resource read more often for a time, within the budget of its source, so that what happens is seen soon after. It keeps nothing from happening."
 	case penumbra.Guard:
 		return guardWords(p)
+	case penumbra.GuardPolicy:
+		return guardPolicyWords(p)
 	case penumbra.TellOwner:
 		return "This is for those who have changed it before: what is foreseen, the evidence, and what is asked of them. Approving it sends the message where notifications are configured, and records that they were told. Whether the changes stop is seen later, and counts."
 	case penumbra.IgnoreRule:
@@ -337,6 +339,13 @@ func impact(p *penumbra.Proposal, ev *Evidence) string {
 		} else {
 			rest = append(rest, fmt.Sprintf("Reads %s %.0f times as often until %s", a.Resource, a.Usually.Seconds()/max(1, a.Every.Seconds()), stamp(a.Until)))
 		}
+	}
+	if f := p.Policy; f != nil {
+		what := "Adds the policies of "
+		if p.Kind == penumbra.Restore {
+			what = "Takes away the policies of "
+		}
+		rest = append(rest, what+f.Path())
 	}
 	if m := p.Message; m != nil {
 		rest = append(rest, "Tells "+sentence(slices.Clone(m.To)))
@@ -459,6 +468,8 @@ func undone(p *penumbra.Proposal) string {
 	switch p.Kind {
 	case penumbra.WatchCloser:
 		return "The run's rollback has it read as before; by itself that comes on " + stamp(p.Attention.Until) + "."
+	case penumbra.GuardPolicy:
+		return "The run's rollback takes the file away again, unless somebody has edited it."
 	case penumbra.TellOwner:
 		return "CANNOT BE UNDONE: what was said is said. Say that it is settled."
 	case penumbra.Adopt, penumbra.IgnoreChanges, penumbra.Guard:

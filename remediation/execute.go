@@ -184,6 +184,11 @@ func outcome(state penumbra.RunState, cause error) string {
 
 // check holds the evidence that was approved against the world of now.
 func (e *execution) check(ctx context.Context) error {
+	if e.p.Policy != nil {
+		if err := e.checkPolicies(ctx); err != nil {
+			return err
+		}
+	}
 	if e.p.Plan == nil {
 		return nil
 	}
@@ -232,6 +237,11 @@ func (e *execution) apply(ctx context.Context) (penumbra.RunState, error) {
 	if e.p.Attention != nil {
 		if err := e.attention(ctx); err != nil {
 			return penumbra.Failed, fmt.Errorf("change how often it is read: %w", err)
+		}
+	}
+	if e.p.Policy != nil {
+		if state, err := e.setPolicies(ctx); err != nil {
+			return state, err
 		}
 	}
 	if e.p.Message != nil {
@@ -331,6 +341,10 @@ func (e *execution) promised() string {
 	switch {
 	case e.p.Message != nil:
 		return e.run.Told + "; whether the changes stop shows within a week"
+	case e.p.Policy != nil && !e.there():
+		return fmt.Sprintf("the policies of %s are no longer in use: one person decides again", e.p.Policy.Path())
+	case e.p.Policy != nil:
+		return fmt.Sprintf("the policies of %s are in use: two people decide on %s of %s other than the code says", e.p.Policy.Path(), strings.Join(e.p.Policy.Paths, ", "), e.p.Policy.Resource.Local())
 	case e.p.Attention != nil && e.p.Kind == penumbra.Restore:
 		return fmt.Sprintf("%s is read every %s again", e.p.Attention.Resource, e.p.Attention.Usually)
 	case e.p.Attention != nil:

@@ -84,7 +84,9 @@ type Machine struct {
 	// nil if nobody sends messages: that somebody was told is recorded all the same.
 	Attentions AttentionBook
 	Messenger  Messenger
-	Verify     Verifier
+	// Policies are kept here; nil refuses proposals that change them.
+	Policies PolicyBook
+	Verify   Verifier
 	// Way is how patches get into the code of the stack, Publisher what puts them
 	// up for review if they do not get there directly; nil if nothing does.
 	Way       penumbra.CodeWay

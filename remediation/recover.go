@@ -43,6 +43,9 @@ func (m *Machine) Recover(ctx context.Context, run penumbra.Run, p penumbra.Prop
 
 // reviewed ends a run of which it is not known how far it came.
 func (e *execution) reviewed(ctx context.Context, state penumbra.RunState) (penumbra.Run, error) {
+	if e.p.Policy != nil {
+		return e.reviewedPolicies(ctx, state)
+	}
 	next, why := penumbra.Halted, ""
 	if e.p.Message != nil && state == penumbra.Applying {
 		why = "whether the message went out is not known: ask those it is for"

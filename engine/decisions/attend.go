@@ -161,7 +161,7 @@ func (b *Board) doers(ctx context.Context, d *penumbra.Drift, q penumbra.Observa
 //   - A resource that was watched closer: what was impending came, or is no longer
 //     expected, within a week. That it went on in the dark is a failure.
 //   - An owner who was told: nobody but Penumbra has changed the settings for a week.
-//   - A guard: the settings have not drifted within a week. It counts as a success
+//   - A guard, in the code or by a policy: the settings have not drifted within a week. It counts as a success
 //     until they do, as other changes of the code.
 func (b *Board) settled(ctx context.Context, run *penumbra.Run, d *penumbra.Drift, now time.Time) (succeeded, known bool, err error) {
 	if d == nil || run.State != penumbra.Done {
@@ -170,7 +170,7 @@ func (b *Board) settled(ctx context.Context, run *penumbra.Run, d *penumbra.Drif
 	end := run.Ended.Add(holds)
 	came := d.Verdict.IsDrift() && d.Changed.After(run.Ended) && !d.Changed.After(end)
 	switch run.Kind {
-	case penumbra.Guard:
+	case penumbra.Guard, penumbra.GuardPolicy:
 		return !came, true, nil
 	case penumbra.WatchCloser:
 		gone := !d.Active() && !d.ResolvedAt.After(end)

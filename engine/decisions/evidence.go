@@ -14,6 +14,8 @@ const (
 	outcomesLearnt = 500
 	// holds is how long what a run has put right must hold to count as a success.
 	holds = 7 * 24 * time.Hour
+	// returnsWithin is how far back it is looked for earlier drifts of the same settings.
+	returnsWithin = 30 * 24 * time.Hour
 	// loadOver is the span over which it is learnt how busy the hours are.
 	loadOver = 28 * 24 * time.Hour
 )
@@ -37,7 +39,7 @@ func (b *Board) outcomes(ctx context.Context, stack string) ([]Outcome, error) {
 		}
 		held := true
 		switch run.Kind {
-		case penumbra.WatchCloser, penumbra.TellOwner, penumbra.Guard:
+		case penumbra.WatchCloser, penumbra.TellOwner, penumbra.Guard, penumbra.GuardPolicy:
 			var known bool
 			if held, known, err = b.settled(ctx, run, byID[run.Drift], b.cfg.Now()); err != nil {
 				return nil, err
@@ -105,6 +107,23 @@ func cameBack(run *penumbra.Run, d *penumbra.Drift, drifts []penumbra.Drift) boo
 			return again
 		})
 	})
+}
+
+// returns counts the earlier drifts that had a setting of this one, and were seen of
+// late.
+func (b *Board) returns(ctx context.Context, d *penumbra.Drift) (int, error) {
+	earlier, err := b.cfg.Store.Drifts(ctx, penumbra.DriftQuery{Resource: d.Resource, Since: b.cfg.Now().Add(-returnsWithin)})
+	n := 0
+	for i := range earlier {
+		x := &earlier[i]
+		if x.ID != d.ID && x.Verdict.IsDrift() && slices.ContainsFunc(d.Findings, func(f penumbra.Finding) bool {
+			_, same := x.Finding(f.Path)
+			return same
+		}) {
+			n++
+		}
+	}
+	return n, err
 }
 
 // effects returns what is known of the settings of a type.

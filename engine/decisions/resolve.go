@@ -175,9 +175,12 @@ func (b *Board) caseOf(ctx context.Context, d penumbra.Drift) (*Stack, Case, err
 		}
 	}
 	if d.Verdict == penumbra.Impending {
-		if err := b.ahead(ctx, &c); err != nil {
-			return nil, Case{}, err
-		}
+		err = b.ahead(ctx, &c)
+	} else {
+		c.Returns, err = b.returns(ctx, &d)
+	}
+	if err != nil {
+		return nil, Case{}, err
 	}
 	if c.Load, err = b.load(ctx, r.Address, c.Time); err != nil {
 		return nil, Case{}, err

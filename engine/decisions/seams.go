@@ -27,6 +27,7 @@ type Case struct {
 	Every, Gap time.Duration
 	Attention  *penumbra.Attention
 	Told       time.Time // when its owner was talked to within the last week
+	Returns    int       // earlier drifts of the same settings, of late
 	Time       time.Time
 }
 

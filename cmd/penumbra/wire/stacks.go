@@ -89,9 +89,9 @@ func joinTofu(c *Config, s StackConfig, key penumbra.Key, m Manuals, o Options) 
 	way := s.Code.way()
 	return engine.Stack{
 		Readers:  []engine.Reader{{Name: tofuStack, Source: w, Every: s.Every, Gap: s.Gap, Burst: s.Burst, Cadence: cadence(s.Cadence), Watch: c.watch(s)}},
-		Proposer: proposer{workspace: code, manuals: m, dir: dir, engine: filepath.Base(w.Binary()), way: way, ranking: &c.Ranking},
+		Proposer: proposer{workspace: code, manuals: m, dir: dir, engine: filepath.Base(w.Binary()), way: way, ranking: &c.Ranking, laws: o.laws},
 		Remediator: func(e *engine.Engine) decisions.Remediator {
-			m := &remediation.Machine{Workspace: w, Journal: e, Rules: e, Attentions: e, Messenger: o.messenger, Verify: e.Verify, Now: o.Clock(), Way: way, Watch: c.watchRuns(s)}
+			m := &remediation.Machine{Workspace: w, Journal: e, Rules: e, Attentions: e, Messenger: o.messenger, Policies: o.laws, Verify: e.Verify, Now: o.Clock(), Way: way, Watch: c.watchRuns(s)}
 			if way.IsReviewed() {
 				m.Publisher = newPublisher(c, s, e, o.Version)
 			}
@@ -125,9 +125,9 @@ func joinAnsible(c *Config, s StackConfig, key penumbra.Key, m Manuals, o Option
 	}
 	return engine.Stack{
 		Readers:  []engine.Reader{{Name: ansibleStack, Source: source, Every: every, Gap: gap, Burst: s.Burst, Cadence: cadence(s.Cadence), Watch: c.watch(s)}},
-		Proposer: proposer{workspace: w, manuals: m, dir: dir, engine: ansibleStack, ranking: &c.Ranking},
+		Proposer: proposer{workspace: w, manuals: m, dir: dir, engine: ansibleStack, ranking: &c.Ranking, laws: o.laws},
 		Remediator: func(e *engine.Engine) decisions.Remediator {
-			return &remediation.Machine{Workspace: w, Journal: e, Rules: e, Attentions: e, Messenger: o.messenger, Verify: e.Verify, Now: o.Clock(), Watch: c.watchRuns(s)}
+			return &remediation.Machine{Workspace: w, Journal: e, Rules: e, Attentions: e, Messenger: o.messenger, Policies: o.laws, Verify: e.Verify, Now: o.Clock(), Watch: c.watchRuns(s)}
 		},
 	}, nil
 }

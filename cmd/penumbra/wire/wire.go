@@ -90,6 +90,7 @@ type Options struct {
 
 	cipher    savedplan.Cipher // of plans and logs; set by Open
 	messenger *messenger       // set by Open
+	laws      lawbook          // set by Open
 }
 
 // Clock is the clock of the engine.
@@ -127,6 +128,7 @@ func open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 		return nil, errors.Join(err, release())
 	}
 	reread.recorded = func(ctx context.Context) error { return c.recordConfig(ctx, log) }
+	o.laws = lawbook{reread, log}
 	cfg, err := engineConfig(c, audited, reread, o)
 	if err != nil {
 		return nil, errors.Join(err, release())
@@ -257,11 +259,13 @@ type proposer struct {
 	dir, engine string
 	way         penumbra.CodeWay
 	ranking     *rankingConfig
+	laws        lawbook
 }
 
 func (p proposer) evidence(c decisions.Case) proposal.Evidence {
-	e := proposal.Evidence{Drift: c.Drift, Resource: c.Resource, Alike: c.Alike, Was: c.Was, Now: c.Time, Effects: c.Effects, Load: c.Load, Knowledge: p.manuals, Dir: p.dir, Engine: p.engine, Way: p.way}
+	e := proposal.Evidence{Drift: c.Drift, Resource: c.Resource, Alike: c.Alike, Was: c.Was, Now: c.Time, Effects: c.Effects, Load: c.Load, Knowledge: p.manuals, Dir: p.dir, Engine: p.engine, Way: p.way, Policies: p.laws}
 	e.Doers, e.Every, e.Gap, e.Attention, e.Told = c.Doers, c.Every, c.Gap, c.Attention, c.Told
+	e.Returns = c.Returns
 	for _, o := range c.Outcomes {
 		e.Outcomes = append(e.Outcomes, proposal.Outcome(o))
 	}
