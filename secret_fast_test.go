@@ -24,7 +24,7 @@ func TestRedactAtAGlance(t *testing.T) {
 			t.Fatalf("%q became %q at a glance, %q by the expressions", text, got, want)
 		}
 	})
-	for _, text := range []string{"password=hunter2", "xoxb-1234567890", "http://u:p@h/path", "://u:p@", "\u017fecret: x", "a_\u212aey=1"} {
+	for _, text := range []string{"password=hunter2", "xoxb-1234567890", "http://u:p@h/path", "://u:p@", "\u017fecret: x", "a_\u212aey=1", "password\u017fecret\npassword1", "password\u017fecret\npassword", "kto\u212aen 12345"} {
 		if got, want := Redact(text), redact(text, allMarks); got != want {
 			t.Errorf("%q: %q at a glance, %q by the expressions", text, got, want)
 		}

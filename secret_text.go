@@ -11,6 +11,7 @@ import (
 // the output of a run or an error of a provider. It is the second net at every way
 // out, and idempotent.
 func Redact(text string) string {
+	text = concealed(text)
 	found, longest := look(text)
 	if found == 0 && longest < longRun {
 		return text
@@ -39,13 +40,12 @@ func redact(text string, found marks) string {
 func redactNamed(text string, found marks) string {
 	text = secretRules.Load().redact(redactFormats(text, found))
 	if found&headerMark != 0 {
-		text = httpHeader.ReplaceAllStringFunc(text, func(m string) string {
-			i := httpHeader.FindStringSubmatchIndex(m)
+		text = replaced(httpHeader, text, func(i []int) (from, to int) {
 			head := max(i[3], i[5])
-			if strings.HasSuffix(m, redacted) && len(m)-head <= len(redacted) {
-				return m
+			if strings.HasSuffix(text[:i[1]], redacted) && i[1]-head <= len(redacted) {
+				return 0, 0
 			}
-			return m[:head] + redacted
+			return head, i[1]
 		})
 	}
 	if found&nameMark == 0 {
@@ -54,14 +54,32 @@ func redactNamed(text string, found marks) string {
 	if strings.IndexByte(text, '<') >= 0 || strings.Contains(text, `\u003c`) {
 		text = element.ReplaceAllString(text, "${1}"+redacted+"${2}")
 	}
-	text = prose.ReplaceAllStringFunc(text, func(m string) string {
-		i := prose.FindStringSubmatchIndex(m)
-		if word := m[i[2]:i[3]]; strings.ContainsAny(word, "0123456789!#$%^&*") && word[0] != '{' && word[0] != '[' && !isReference(word) {
-			return m[:i[2]] + redacted + m[i[3]:]
+	text = replaced(prose, text, func(i []int) (from, to int) {
+		if word := text[i[2]:i[3]]; strings.ContainsAny(word, "0123456789!#$%^&*") && word[0] != '{' && word[0] != '[' && !isReference(word) {
+			return i[2], i[3]
 		}
-		return m
+		return 0, 0
 	})
 	return redactAssignments(text)
+}
+
+// replaced redacts what part returns of each match, by the match's indexes in the text;
+// nothing if it is empty. A match is not looked at by itself: at its edges an expression
+// may see something else there.
+func replaced(re *regexp.Regexp, text string, part func(match []int) (from, to int)) string {
+	var b strings.Builder
+	at := 0
+	for _, m := range re.FindAllStringSubmatchIndex(text, -1) {
+		if from, to := part(m); from < to {
+			b.WriteString(text[at:from] + redacted)
+			at = to
+		}
+	}
+	if at == 0 {
+		return text
+	}
+	b.WriteString(text[at:])
+	return b.String()
 }
 
 // MentionsSecret reports whether a text has a secret inside, such as an argument
@@ -71,6 +89,9 @@ func MentionsSecret(text string) bool { return Redact(text) != text }
 // mentionsNamed is MentionsSecret for settings: random text alone does not count, for
 // settings hold certificates and digests.
 func mentionsNamed(text string) bool {
+	if concealed(text) != text {
+		return true
+	}
 	found, _ := look(text)
 	return found != 0 && redactNamed(text, found) != text
 }

@@ -106,6 +106,7 @@ func (c *Config) token(code *codeConfig) func() (string, error) {
 			if token == "" {
 				return "", &penumbra.Error{Kind: penumbra.Missing, What: "the variable " + code.TokenEnv + ", which code.token_env names, is not set", Remedy: "set it where Penumbra runs"}
 			}
+			penumbra.Conceal(token)
 			return token, nil
 		}
 	case code.TokenFile != "":
@@ -119,6 +120,7 @@ func (c *Config) token(code *codeConfig) func() (string, error) {
 			if err != nil {
 				return "", &penumbra.Error{Kind: penumbra.Missing, What: "read the token in " + path, Remedy: "correct code.token_file, and let the user who runs Penumbra read it", Err: err}
 			}
+			penumbra.Conceal(token)
 			return token, nil
 		}
 	}

@@ -336,7 +336,9 @@ func (c *Config) sender(x *channelConfig, o Options) (notify.Sender, error) {
 		case token != "":
 			authorization = "Bearer " + token
 		case x.Username != "":
-			authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(x.Username+":"+password))
+			both := base64.StdEncoding.EncodeToString([]byte(x.Username + ":" + password))
+			penumbra.Conceal(both)
+			authorization = "Basic " + both
 		}
 		return alertmanager.New(alertmanager.Config{URL: address, Authorization: authorization, Client: client}), nil
 	}
@@ -352,6 +354,7 @@ func (c *Config) secretOf(what, env, file string) (string, error) {
 		if text == "" {
 			return "", &penumbra.Error{Kind: penumbra.Missing, What: what + ": the variable " + env + " is not set", Remedy: "set it where Penumbra runs"}
 		}
+		penumbra.Conceal(strings.Fields(text)...)
 		return text, nil
 	case file != "":
 		path := c.path(file)
@@ -362,6 +365,7 @@ func (c *Config) secretOf(what, env, file string) (string, error) {
 		if err != nil {
 			return "", &penumbra.Error{Kind: penumbra.Missing, What: what + ": read " + path, Remedy: "correct the name, and let the user who runs Penumbra read it", Err: err}
 		}
+		penumbra.Conceal(strings.Fields(string(text))...)
 		return strings.TrimSpace(string(text)), nil
 	}
 	return "", nil

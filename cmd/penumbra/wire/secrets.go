@@ -20,8 +20,12 @@ type secretsConfig struct {
 	ExceptValues []string `koanf:"except_values"`
 }
 
-// use has the process keep to them.
-func (s secretsConfig) use() error { return penumbra.UseSecretRules(penumbra.SecretRules(s)) }
+// use has the process keep to them, and to the credentials of its environment.
+func (s secretsConfig) use() error {
+	err := penumbra.UseSecretRules(penumbra.SecretRules(s))
+	penumbra.ConcealNamed(os.Environ())
+	return err
+}
 
 // SecretFile returns the content of a file of the data directory that holds
 // random bytes as text, making it on first use.

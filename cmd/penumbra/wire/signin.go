@@ -109,6 +109,7 @@ func (c *Config) checkAccess(k *koanf.Koanf) error {
 func (p *providerConfig) secret(c *Config) (string, error) {
 	if p.SecretEnv != "" {
 		if text := os.Getenv(p.SecretEnv); text != "" {
+			penumbra.Conceal(text)
 			return text, nil
 		}
 		return "", &penumbra.Error{Kind: penumbra.Missing, What: "the environment has no " + p.SecretEnv, Remedy: "set it to the secret of client " + p.ClientID}
@@ -117,7 +118,9 @@ func (p *providerConfig) secret(c *Config) (string, error) {
 	if err != nil {
 		return "", &penumbra.Error{Kind: penumbra.Missing, What: "read the secret of client " + p.ClientID, Remedy: "correct client_secret_file in penumbra.yaml", Err: err}
 	}
-	return strings.TrimSpace(string(text)), nil
+	secret := strings.TrimSpace(string(text))
+	penumbra.Conceal(secret)
+	return secret, nil
 }
 
 // provider is an OpenID provider whose people come in as the keeper says.
