@@ -3,7 +3,6 @@ package ansible
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -142,21 +141,21 @@ func (w *Workspace) insert(path string, line int, list []assertion, hosts []stri
 	t := list[0].task
 	var tests, messages []string
 	for _, a := range list {
-		if strings.Contains(d.Text, inQuotes(a.test)) {
+		if strings.Contains(d.Text, yamledit.Quoted(a.test)) {
 			continue
 		}
-		tests = append(tests, "    - "+inQuotes(a.test))
+		tests = append(tests, "    - "+yamledit.Quoted(a.test))
 		messages = append(messages, a.message)
 	}
 	if len(tests) == 0 {
 		texts[path] = text
 		return nil
 	}
-	item := append([]string{"name: " + inQuotes("Guard of "+cmp.Or(t.Name, "the next task")), "ansible.builtin.assert:", "  that:"}, tests...)
-	item = append(item, "  fail_msg: "+inQuotes(strings.Join(messages, " ")), "  quiet: true", "when: "+inQuotes("inventory_hostname in ['"+strings.Join(hosts, "', '")+"']"))
+	item := append([]string{"name: " + yamledit.Quoted("Guard of "+cmp.Or(t.Name, "the next task")), "ansible.builtin.assert:", "  that:"}, tests...)
+	item = append(item, "  fail_msg: "+yamledit.Quoted(strings.Join(messages, " ")), "  quiet: true", "when: "+yamledit.Quoted("inventory_hostname in ['"+strings.Join(hosts, "', '")+"']"))
 	var tags []string
 	for _, tag := range t.Tags {
-		tags = append(tags, inQuotes(tag))
+		tags = append(tags, yamledit.Quoted(tag))
 	}
 	if len(tags) > 0 {
 		item = append(item, "tags: ["+strings.Join(tags, ", ")+"]")
@@ -167,13 +166,4 @@ func (w *Workspace) insert(path string, line int, list []assertion, hosts []stri
 	}
 	texts[path], err = now.InsertItem(line, item)
 	return err
-}
-
-// inQuotes writes a text as a string of YAML.
-func inQuotes(text string) string {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // a string of JSON is one of YAML, and is read by people
-	_ = e.Encode(text)
-	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -88,8 +88,10 @@ func secretIn(n *yaml.Node) string {
 	return walk(n, "")
 }
 
+// isExpression reports whether Ansible takes a text for a template: a comment in one
+// is none that is evaluated, and goes.
 func isExpression(text string) bool {
-	return strings.Contains(text, "{{") || strings.Contains(text, "{%")
+	return strings.Contains(text, "{{") || strings.Contains(text, "{%") || strings.Contains(text, "{#")
 }
 
 // mapping makes a mapping of names and values; a nil value is left out.

@@ -70,6 +70,11 @@ func (w *Workspace) replaced(s *survey, it *item, settings []penumbra.Setting, f
 		if isExpression(x.Value.Text()) {
 			return nil, &penumbra.Error{Kind: penumbra.Refused, What: x.Path + " would become an expression, which Ansible would evaluate", Remedy: "edit the code by hand"}
 		}
+		if found.variable != "" && !harmless.MatchString(x.Value.Text()) {
+			if where := w.codeAt(s, found.variable); where != "" {
+				return nil, &penumbra.Error{Kind: penumbra.Refused, What: fmt.Sprintf("%s would become a text with signs that a shell or an expression takes for more than a value, and %s leads to one: %s", x.Path, found.variable, where), Remedy: "edit the code by hand"}
+			}
+		}
 		if err := found.doc.Replace(found.node, x.Value); err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -154,13 +155,61 @@ func scalarText(old *yaml.Node, v penumbra.Value) string {
 		return text
 	case v.Kind() == penumbra.NumberKind:
 		return text
-	case old.Style == yaml.SingleQuotedStyle && !strings.ContainsAny(text, "\n\t"):
+	case unprintable(text):
+	case old.Style == yaml.SingleQuotedStyle:
 		return "'" + strings.ReplaceAll(text, "'", "''") + "'"
 	case old.Style == 0 && bare(old, text):
 		return text
 	}
-	quoted, _ := json.Marshal(text) // a string of JSON is one of YAML
-	return string(quoted)
+	return Quoted(text)
+}
+
+// Quoted writes a text as a string in double quotes, with an escape for each
+// character that one version of YAML or another does not take for itself: line breaks
+// of every kind, and what cannot be printed, which Python's reader refuses a whole
+// file for.
+func Quoted(text string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // it is read by people
+	_ = e.Encode(text)     // a string of JSON is one of YAML, and a string has always one
+	var out strings.Builder
+	for _, r := range strings.TrimSuffix(b.String(), "\n") {
+		if r < 0x7f || printable(r) {
+			out.WriteRune(r)
+		} else {
+			fmt.Fprintf(&out, `\u%04x`, r) // all of them are below U+10000
+		}
+	}
+	return out.String()
+}
+
+// printable reports whether a character stands for itself in YAML 1.1 (its
+// specification, 4.1) and breaks no line.
+func printable(r rune) bool {
+	switch {
+	case r < ' ', r >= 0x7f && r < 0xa0, r == 0x2028, r == 0x2029, r == 0xfeff, r == 0xfffe, r == 0xffff:
+		return false
+	}
+	return true
+}
+
+func unprintable(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return !printable(r) })
+}
+
+// other11 matches what YAML 1.1 reads as something else than a text, and YAML 1.2 does
+// not: numbers in other spellings, times, the keys of merges and defaults.
+var other11 = regexp.MustCompile(`^([-+]?0b[01_]+|[-+]?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?|[-+]?\.[0-9_]+([eE][-+]?[0-9]+)?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?|<<|=)$`)
+
+// plainNumber reports whether all read a text as the same number, and write that as
+// the same text: 010 is 8 to some, and 2.50 comes back as 2.5.
+func plainNumber(text string) bool {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return strconv.FormatInt(n, 10) == text
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	return err == nil && math.Abs(f) < 1e15 && strconv.FormatFloat(f, 'f', -1, 64) == text
 }
 
 // bare reports whether a text may stand without quotes.
@@ -174,9 +223,9 @@ func bare(old *yaml.Node, text string) bool {
 		return false
 	}
 	if at.Tag == "!!str" {
-		return !switches.MatchString(text) && !sexagesimal.MatchString(text)
+		return !switches.MatchString(text) && !sexagesimal.MatchString(text) && !other11.MatchString(text)
 	}
-	return at.Tag == old.Tag
+	return at.Tag == old.Tag && (plainNumber(text) || text == "true" || text == "false")
 }
 
 // Spliced returns the text with the values replaced, after reading it back: nothing but the
