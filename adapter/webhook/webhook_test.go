@@ -92,6 +92,44 @@ func TestWhatIsSentVerifies(t *testing.T) {
 	}
 }
 
+// A secret is changed without a message that is refused on the way: both sides have both
+// for a time. What was signed with the old one alone is worth nothing once that is gone.
+func TestSecretsAreRotatedWithoutAGap(t *testing.T) {
+	t.Parallel()
+	url, got := receiving(t, func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) })
+	sent := func(id string, secrets ...string) request {
+		t.Helper()
+		h, err := webhook.New(webhook.Config{URL: url, Secrets: secrets, Client: noFollow()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := notice
+		n.ID = id
+		if _, err := h.Send(t.Context(), &n); err != nil {
+			t.Fatal(err)
+		}
+		return (*got)[len(*got)-1]
+	}
+	old, fresh := secret('o'), secret('n')
+	before, during, after := sent("m-1", old), sent("m-2", fresh, old), sent("m-3", fresh)
+	for name, x := range map[string]struct {
+		keeps []string
+		takes []bool // before, during, after
+	}{
+		"not told yet": {[]string{old}, []bool{true, true, false}}, "has both": {[]string{fresh, old}, []bool{true, true, true}}, "has the new one": {[]string{fresh}, []bool{false, true, true}},
+	} {
+		r, err := webhook.NewReceiver(x.keeps...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, m := range []request{before, during, after} {
+			if _, _, err := r.Take(m.header, m.body); (err == nil) != x.takes[i] {
+				t.Errorf("a receiver that %s, message %d: %v", name, i+1, err)
+			}
+		}
+	}
+}
+
 func TestForgeriesAreRefused(t *testing.T) {
 	t.Parallel()
 	url, got := receiving(t, func(http.ResponseWriter) {})
