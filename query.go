@@ -16,6 +16,9 @@ type ObservationQuery struct {
 	From, To time.Time // happened at From or later, before To
 	// After selects what a store took in after the given sequence number.
 	After int64
+	// UpTo, if positive, selects what a store had taken in up to the given sequence
+	// number.
+	UpTo int64
 	// Latest, if positive, selects only the last so many, still oldest first.
 	Latest int
 }
@@ -50,7 +53,7 @@ type ResourceQuery struct {
 	Text     string // occurs in the address or the type, whatever the case
 	Order    ResourceOrder
 	// Sees leaves out what whoever asks may not see; nil leaves out nothing.
-	Sees func(Address, string) bool `json:"-"` // by address and type
+	Sees Scope `json:"-"`
 	Page
 }
 
@@ -87,8 +90,10 @@ type DriftQuery struct {
 	Text    string // occurs in what tells the drift apart, whatever the case
 	After   string // the cursor that the page before ended with
 	Offset  int
+	// Facets asks for those of the drifts that go on.
+	Facets bool
 	// Sees leaves out what whoever asks may not see; nil leaves out nothing.
-	Sees func(Address, string) bool `json:"-"` // by address and type of the resource
+	Sees Scope `json:"-"`
 }
 
 // Selects reports whether the query selects a drift at a time, but for its text and
@@ -101,10 +106,11 @@ func (q *DriftQuery) Selects(d *Drift, now time.Time) bool {
 		q.Type != "" && d.Type != q.Type,
 		q.Active && !d.Active(),
 		q.Resolved && d.Active(),
+		d.Changed.Before(q.Since),
 		q.Critical && !d.Critical,
 		q.Snoozed != nil && d.Snoozed(now) != *q.Snoozed,
 		len(q.Verdicts) > 0 && !slices.Contains(q.Verdicts, d.Verdict),
-		q.Sees != nil && !q.Sees(d.Resource, d.Type):
+		q.Sees != nil && !q.Sees(d.Resource.Stack(), d.Type):
 		return false
 	}
 	return true
@@ -116,7 +122,28 @@ type DriftPage struct {
 	// Found is how many there are on all pages; -1 where that was not counted.
 	Found int
 	Next  string // the cursor of the next page, "" if there is none
+	// Facets count the drifts that go on; nil if nobody asked for them.
+	Facets *DriftFacets
 }
+
+// DriftFacets count drifts that go on.
+type DriftFacets struct {
+	// Stacks has how many each stack has, whatever else the query selects.
+	Stacks map[string]int
+	// Verdicts has how many the query would select for each verdict, those that are
+	// snoozed apart, and Snoozed how many of these it would select for all.
+	Verdicts map[Verdict]int
+	Snoozed  int
+}
+
+// Scope says whether resources of a type in a stack are meant; nil means all.
+type Scope func(stack, kind string) bool
+
+// Includes reports whether resources of a type in a stack are meant.
+func (s Scope) Includes(stack, kind string) bool { return s == nil || s(stack, kind) }
+
+// StatusQuery says what the counts of a status are of. The zero value is all.
+type StatusQuery struct{ Resources, Drifts, Anomalies Scope }
 
 // WriteCursor makes a cursor of the place at which a page ends. Who gets it is to send
 // it back as it is.

@@ -69,6 +69,9 @@ func (e *Engine) FindDrifts(ctx context.Context, q penumbra.DriftQuery) (penumbr
 		}
 	}
 	full := page.Next != "" || q.Limit > 0 && len(page.Drifts) == q.Limit && q.Active
+	if q.ID != "" && len(page.Drifts) > 0 {
+		return page, nil // there is one of a name
+	}
 	if !q.Active && !full {
 		if err := e.addResolved(ctx, q, from, &page); err != nil {
 			return page, err
@@ -98,7 +101,7 @@ const resolvedAtOnce = 200
 // addResolved fills a page with resolved drifts behind one.
 func (e *Engine) addResolved(ctx context.Context, q penumbra.DriftQuery, from resolvedKey, page *penumbra.DriftPage) error {
 	stored := penumbra.DriftQuery{
-		ID: q.ID, Resource: q.Resource, Stack: q.Stack, Resolved: true, Accepted: q.Accepted,
+		ID: q.ID, Resource: q.Resource, Stack: q.Stack, Resolved: true, Accepted: q.Accepted, Since: q.Since,
 		Limit: resolvedAtOnce, Before: from.Changed, BeforeID: from.ID,
 	}
 	skip := max(0, q.Offset-max(page.Found, 0))

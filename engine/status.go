@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -17,6 +16,14 @@ const historyLength = 5000
 
 // Status returns what is watched and what was found.
 func (e *Engine) Status(ctx context.Context) (penumbra.Status, error) {
+	return e.StatusOf(ctx, penumbra.StatusQuery{})
+}
+
+// TypeOf returns a resource's type, "" if there is no such resource.
+func (e *Engine) TypeOf(address penumbra.Address) string { return e.catalogue.TypeOf(address) }
+
+// StatusOf returns what is watched, with the counts of what a query includes.
+func (e *Engine) StatusOf(ctx context.Context, q penumbra.StatusQuery) (penumbra.Status, error) {
 	st := penumbra.Status{
 		Version: e.cfg.Version, Time: e.cfg.Now().UTC(),
 		Verdicts: map[penumbra.Verdict]int{}, Drifts: map[penumbra.Verdict]int{},
@@ -35,14 +42,13 @@ func (e *Engine) Status(ctx context.Context) (penumbra.Status, error) {
 	if e.cfg.Files != nil {
 		st.Files = e.cfg.Files()
 	}
-	e.catalogue.Sum(&st, stacks)
+	e.catalogue.Sum(q, &st, stacks)
 	if e.cfg.Monitor == nil {
 		st.Anomalies = 0 // what is stored of them nobody ends
 	}
 	for _, s := range stacks {
 		st.Stacks = append(st.Stacks, *s)
 	}
-	st.Closer = slices.SortedFunc(maps.Values(e.closer), func(a, b penumbra.Attention) int { return cmp.Compare(a.Resource, b.Resource) })
 	slices.SortFunc(st.Stacks, func(a, b penumbra.StackStatus) int { return cmp.Compare(a.Name, b.Name) })
 	return st, nil
 }

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -80,6 +82,7 @@ func (w world) Closer(list []penumbra.Attention) {
 			e.closer[x.Resource] = x
 		}
 	}
+	e.catalogue.Closer(slices.SortedFunc(maps.Values(e.closer), func(a, b penumbra.Attention) int { return cmp.Compare(a.Resource, b.Resource) }))
 	for _, s := range e.stacks {
 		for _, src := range s.sources {
 			closer := map[penumbra.Address]time.Duration{}

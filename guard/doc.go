@@ -49,6 +49,10 @@ type Inner interface {
 	api.Answerer
 	api.Informer
 	api.Greeter
+	// StatusOf returns the status with the counts of what a query includes, and TypeOf
+	// a resource's type, "" if there is no such resource.
+	StatusOf(ctx context.Context, q penumbra.StatusQuery) (penumbra.Status, error)
+	TypeOf(address penumbra.Address) string
 	// Expected returns what was held of a setting over time, and what is held of the
 	// time ahead.
 	Expected(ctx context.Context, address penumbra.Address, path string) ([]penumbra.ExpectedPoint, error)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -45,12 +46,43 @@ func (e *estate) resources() []penumbra.ResourceStatus {
 	return out
 }
 
-func (e *estate) Status(context.Context) (penumbra.Status, error) {
-	return penumbra.Status{
-		Stacks:    []penumbra.StackStatus{{Name: "shop", Resources: 2, Worst: penumbra.Drifted}, {Name: "pay", Resources: 2, Worst: penumbra.Drifted}},
-		Resources: 4, Settings: 12, Verdicts: map[penumbra.Verdict]int{penumbra.Drifted: 4}, Drifts: map[penumbra.Verdict]int{penumbra.Drifted: 4},
-		Observations: 99, Quarantined: 1, Inputs: []penumbra.InputStatus{{Name: "logs"}}, Anomalies: 2, Model: "pooled", Time: at,
-	}, nil
+func (e *estate) Status(ctx context.Context) (penumbra.Status, error) {
+	return e.StatusOf(ctx, penumbra.StatusQuery{})
+}
+
+func (e *estate) StatusOf(_ context.Context, q penumbra.StatusQuery) (penumbra.Status, error) {
+	st := penumbra.Status{
+		Stacks: []penumbra.StackStatus{{Name: "shop"}, {Name: "pay"}}, Verdicts: map[penumbra.Verdict]int{}, Drifts: map[penumbra.Verdict]int{},
+		Observations: 99, Quarantined: 1, Inputs: []penumbra.InputStatus{{Name: "logs"}}, Model: "pooled", Time: at,
+	}
+	for _, r := range e.resources() {
+		stack := r.Address.Stack()
+		st.Closer = append(st.Closer, penumbra.Attention{Resource: r.Address})
+		if q.Drifts.Includes(stack, r.Type) {
+			st.Drifts[penumbra.Drifted]++
+		}
+		if q.Anomalies.Includes(stack, r.Type) && r.Type == "vm" {
+			st.Anomalies++
+		}
+		if q.Resources.Includes(stack, r.Type) {
+			x := &st.Stacks[slices.Index(stacks, stack)]
+			x.Resources++
+			x.Worst = r.Verdict
+			st.Resources++
+			st.Settings += r.Settings
+			st.Verdicts[r.Verdict]++
+		}
+	}
+	return st, nil
+}
+
+func (e *estate) TypeOf(a penumbra.Address) string {
+	for _, r := range e.resources() {
+		if r.Address == a {
+			return r.Type
+		}
+	}
+	return ""
 }
 
 func (e *estate) Resources(_ context.Context, stack string) ([]penumbra.ResourceStatus, error) {
@@ -416,7 +448,7 @@ func (e *estate) TestChannel(_ context.Context, channel, by string) (penumbra.No
 func (e *estate) FindResources(_ context.Context, q penumbra.ResourceQuery) (penumbra.ResourcePage, error) {
 	var page penumbra.ResourcePage
 	for _, r := range e.resources() {
-		if q.Sees == nil || q.Sees(r.Address, r.Type) {
+		if q.Sees.Includes(r.Address.Stack(), r.Type) {
 			page.Resources = append(page.Resources, r)
 		}
 	}
@@ -427,7 +459,7 @@ func (e *estate) FindResources(_ context.Context, q penumbra.ResourceQuery) (pen
 func (e *estate) FindDrifts(_ context.Context, q penumbra.DriftQuery) (penumbra.DriftPage, error) {
 	var page penumbra.DriftPage
 	for _, d := range driftsOf() {
-		if q.Sees == nil || q.Sees(d.Resource, d.Type) {
+		if q.Sees.Includes(d.Resource.Stack(), d.Type) {
 			page.Drifts = append(page.Drifts, d)
 		}
 	}

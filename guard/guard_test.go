@@ -147,6 +147,27 @@ func (h *holding) Drifts(context.Context, penumbra.DriftQuery) ([]penumbra.Drift
 	return []penumbra.Drift{h.d}, nil
 }
 
+// listing counts how often it is asked for a list.
+type listing struct {
+	estate
+	times int
+}
+
+func (l *listing) Resources(ctx context.Context, stack string) ([]penumbra.ResourceStatus, error) {
+	l.times++
+	return l.estate.Resources(ctx, stack)
+}
+
+func (l *listing) Drifts(ctx context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error) {
+	l.times++
+	return l.estate.Drifts(ctx, q)
+}
+
+func (l *listing) Anomalies(ctx context.Context, q penumbra.AnomalyQuery) ([]penumbra.Anomaly, error) {
+	l.times++
+	return l.estate.Anomalies(ctx, q)
+}
+
 func TestListsHoldWhatMayBeSeen(t *testing.T) {
 	t.Parallel()
 	for scope, grant := range map[string]penumbra.Grant{
@@ -178,8 +199,12 @@ func TestListsHoldWhatMayBeSeen(t *testing.T) {
 		}
 	}
 	status, err := s.Status(ctx)
-	if err != nil || status.Resources != 2 || status.Settings != 6 || status.Drifts[penumbra.Drifted] != 2 || status.Observations != 0 || status.Anomalies != 0 || len(status.Stacks) != 2 || status.Stacks[0].Resources != 1 {
+	if err != nil || status.Resources != 2 || status.Settings != 6 || status.Drifts[penumbra.Drifted] != 2 || status.Observations != 0 || status.Anomalies != 0 || len(status.Stacks) != 2 || status.Stacks[0].Resources != 1 || len(status.Closer) != 2 {
 		t.Errorf("status of a type: %+v, %v", status, err)
+	}
+	listed := &listing{}
+	if _, err := guard.New(listed, rights(t), &journal{}).Status(ctx); err != nil || listed.times > 0 {
+		t.Errorf("a status of a type lists what it counts %d times, %v", listed.times, err)
 	}
 	if list, err := s.Drifts(ctx, penumbra.DriftQuery{Limit: 2}); err != nil || len(list) != 2 {
 		t.Errorf("what is left out counts: %d of 2, %v", len(list), err)

@@ -67,8 +67,6 @@ type view struct {
 	p     *penumbra.Principal
 	asked map[question]bool
 	typed bool
-	types map[penumbra.Address]string // of a stack's resources, once they are needed
-	known map[string]bool             // the stacks whose types are
 }
 
 type question struct {
@@ -97,31 +95,16 @@ func (v *view) may(act penumbra.Act, stack, kind string) bool {
 }
 
 // typeOf returns a resource's type, "" if nothing depends on it or nobody knows it.
-func (v *view) typeOf(a penumbra.Address) (string, error) {
+func (v *view) typeOf(a penumbra.Address) string {
 	if !v.typed {
-		return "", nil
+		return ""
 	}
-	stack := a.Stack()
-	if !v.known[stack] {
-		resources, err := v.inner.Resources(v.ctx, stack)
-		if err != nil {
-			return "", err
-		}
-		if v.known == nil {
-			v.known, v.types = map[string]bool{}, map[penumbra.Address]string{}
-		}
-		v.known[stack] = true
-		for i := range resources {
-			v.types[resources[i].Address] = resources[i].Type
-		}
-	}
-	return v.types[a], nil
+	return v.inner.TypeOf(a)
 }
 
 // mayOf is may of a resource.
-func (v *view) mayOf(act penumbra.Act, a penumbra.Address) (bool, error) {
-	kind, err := v.typeOf(a)
-	return err == nil && v.may(act, a.Stack(), kind), err
+func (v *view) mayOf(act penumbra.Act, a penumbra.Address) bool {
+	return v.may(act, a.Stack(), v.typeOf(a))
 }
 
 // sees says whether values, and what logs and tools say, are shown of something, and

@@ -13,52 +13,29 @@ func (s *Service) Status(ctx context.Context) (penumbra.Status, error) {
 	if err := s.Reach(ctx, "status.read"); err != nil {
 		return penumbra.Status{}, err
 	}
-	status, err := s.inner.Status(ctx)
 	p := penumbra.PrincipalOf(ctx)
-	if err != nil || s.auth.Unbounded(ctx, p, "status.read") {
-		return status, err
-	}
-	resources, err := s.Resources(ctx, "")
-	if err != nil {
-		return penumbra.Status{}, err
-	}
-	drifts, err := s.inner.Drifts(ctx, penumbra.DriftQuery{Active: true})
-	if err != nil {
-		return penumbra.Status{}, err
-	}
-	anomalies, err := s.Anomalies(ctx, penumbra.AnomalyQuery{Active: true})
-	if err != nil {
-		return penumbra.Status{}, err
+	if s.auth.Unbounded(ctx, p, "status.read") {
+		return s.inner.Status(ctx)
 	}
 	v := s.view(ctx)
-	status.Resources, status.Settings, status.Observations, status.Quarantined = len(resources), 0, 0, 0
-	status.Verdicts, status.Drifts, status.Anomalies = map[penumbra.Verdict]int{}, map[penumbra.Verdict]int{}, len(anomalies)
-	counts, worst := map[string]int{}, map[string]penumbra.Verdict{}
-	for _, r := range resources {
-		stack := r.Address.Stack()
-		status.Settings += r.Settings
-		status.Verdicts[r.Verdict]++
-		counts[stack]++
-		worst[stack] = max(worst[stack], r.Verdict)
+	status, err := s.inner.StatusOf(ctx, penumbra.StatusQuery{Resources: v.scope("resource.read"), Drifts: v.scope("drift.read"), Anomalies: v.scope("anomaly.read")})
+	if err != nil {
+		return penumbra.Status{}, err
 	}
-	for i := range drifts {
-		if v.may("drift.read", drifts[i].Resource.Stack(), drifts[i].Type) {
-			status.Drifts[drifts[i].Verdict]++
-		}
-	}
+	status.Observations, status.Quarantined = 0, 0
 	status.Stacks = slices.DeleteFunc(slices.Clone(status.Stacks), func(x penumbra.StackStatus) bool {
 		return s.auth.ReachStack(ctx, p, "status.read", x.Name) != nil
 	})
-	for i := range status.Stacks {
-		x := &status.Stacks[i]
-		if x.Resources != counts[x.Name] {
-			x.Resources, x.Worst = counts[x.Name], worst[x.Name]
-		}
-	}
+	status.Closer = slices.DeleteFunc(slices.Clone(status.Closer), func(x penumbra.Attention) bool { return !v.mayOf("resource.read", x.Resource) })
 	if s.auth.Reach(ctx, p, "input.read") != nil {
 		status.Inputs = nil
 	}
 	return status, nil
+}
+
+// scope is what of a status an act is allowed on.
+func (v *view) scope(act penumbra.Act) penumbra.Scope {
+	return func(stack, kind string) bool { return v.may(act, stack, kind) }
 }
 
 // Resources implements [api.Watcher].
@@ -96,11 +73,11 @@ func (s *Service) FindResources(ctx context.Context, q penumbra.ResourceQuery) (
 }
 
 // filter says which resources an act is allowed on, nil if on all.
-func (v *view) filter(act penumbra.Act) func(penumbra.Address, string) bool {
+func (v *view) filter(act penumbra.Act) penumbra.Scope {
 	if v.auth.Unbounded(v.ctx, v.p, act) {
 		return nil
 	}
-	return func(a penumbra.Address, kind string) bool { return v.may(act, a.Stack(), kind) }
+	return v.scope(act)
 }
 
 // FindDrifts implements [api.Watcher].
@@ -151,10 +128,7 @@ func (s *Service) onResource(ctx context.Context, act penumbra.Act, a penumbra.A
 		return nil, t, err
 	}
 	v := s.view(ctx)
-	var err error
-	if t.Type, err = v.typeOf(a); err != nil {
-		return v, t, err
-	}
+	t.Type = v.typeOf(a)
 	return v, t, s.allow(ctx, act, t)
 }
 
@@ -288,10 +262,7 @@ func (s *Service) Anomalies(ctx context.Context, q penumbra.AnomalyQuery) ([]pen
 		if q.Limit > 0 && len(out) == q.Limit {
 			break
 		}
-		kind, err := v.typeOf(a.Resource)
-		if err != nil {
-			return nil, err
-		}
+		kind := v.typeOf(a.Resource)
 		if !v.may("anomaly.read", a.Resource.Stack(), kind) {
 			if q.ID != "" {
 				return nil, s.allow(ctx, "anomaly.read", penumbra.Target{Stack: a.Resource.Stack(), Type: kind, ID: a.ID})
@@ -312,18 +283,10 @@ func (s *Service) Anomalies(ctx context.Context, q penumbra.AnomalyQuery) ([]pen
 func (v *view) anomaly(a penumbra.Anomaly) (penumbra.Anomaly, error) {
 	var suspects []penumbra.Suspect
 	for _, x := range a.Suspects {
-		ok, err := v.mayOf("resource.read", x.Resource)
-		if err != nil {
-			return a, err
-		}
-		if !ok {
+		if !v.mayOf("resource.read", x.Resource) {
 			continue
 		}
-		of, err := v.typeOf(x.Resource)
-		if err != nil {
-			return a, err
-		}
-		h, err := v.sees(x.Resource.Stack(), of, string(x.Resource))
+		h, err := v.sees(x.Resource.Stack(), v.typeOf(x.Resource), string(x.Resource))
 		if err != nil {
 			return a, err
 		}
@@ -351,11 +314,7 @@ func (s *Service) Rollups(ctx context.Context, q penumbra.RollupQuery) ([]penumb
 	v := s.view(ctx)
 	var out []penumbra.Rollup
 	for i := range list {
-		ok, err := v.mayOf("metric.read", list[i].Resource)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
+		if v.mayOf("metric.read", list[i].Resource) {
 			out = append(out, list[i])
 		}
 	}

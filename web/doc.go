@@ -41,7 +41,9 @@ type Watcher interface {
 	// FindResources returns a page of the selected resources.
 	FindResources(ctx context.Context, q penumbra.ResourceQuery) (penumbra.ResourcePage, error)
 	Shadow(ctx context.Context, address penumbra.Address) (penumbra.ShadowView, error)
-	Drifts(ctx context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error)
+	// FindDrifts returns a page of the selected drifts, the most pressing first, then
+	// those that were resolved last.
+	FindDrifts(ctx context.Context, q penumbra.DriftQuery) (penumbra.DriftPage, error)
 }
 
 // A Foreseer says what is held of a setting over time.

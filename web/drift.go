@@ -49,14 +49,17 @@ type proposalsPart struct {
 // plan does, and the second part of the page follows when they are there.
 func (s *site) drift(w http.ResponseWriter, r *http.Request, sess session) error {
 	id := r.URL.Query().Get("id")
-	found, err := s.service.Drifts(r.Context(), penumbra.DriftQuery{ID: id})
+	if id == "" {
+		return noDrift(id)
+	}
+	found, err := s.service.FindDrifts(r.Context(), penumbra.DriftQuery{ID: id})
 	if err != nil {
 		return err
 	}
-	if id == "" || len(found) == 0 {
-		return &penumbra.Error{Kind: penumbra.NotFound, What: "there is no drift " + id, Remedy: "see the overview for those that there are"}
+	if len(found.Drifts) == 0 {
+		return noDrift(id)
 	}
-	d := found[0]
+	d := found.Drifts[0]
 	part := proposalsPart{Drift: d}
 	runs, err := s.service.Runs(r.Context(), penumbra.RunQuery{Stack: d.Resource.Stack()})
 	if err != nil {
@@ -76,6 +79,10 @@ func (s *site) drift(w http.ResponseWriter, r *http.Request, sess session) error
 	}
 	s.showRest(w, r, sess, &part)
 	return nil
+}
+
+func noDrift(id string) error {
+	return &penumbra.Error{Kind: penumbra.NotFound, What: "there is no drift " + id, Remedy: "see the overview for those that there are"}
 }
 
 // mostWays bounds the ways that stand side by side.

@@ -1,10 +1,11 @@
 package web
 
 import (
+	"cmp"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
@@ -13,26 +14,30 @@ import (
 // driftsPerPage keeps the list of drifts short.
 const driftsPerPage = 100
 
-// sorted are active drifts by what they ask for, each part the most pressing first.
-type sorted struct{ drifting, impending, tolerated, snoozed []penumbra.Drift }
+// The verdicts of drifts by what they ask for, whatever is snoozed.
+var (
+	openVerdicts      = []penumbra.Verdict{penumbra.Drifted, penumbra.Unexpected, penumbra.NotChecked}
+	impendingVerdicts = []penumbra.Verdict{penumbra.Impending}
+	quietVerdicts     = []penumbra.Verdict{penumbra.Tolerated, penumbra.Pending, penumbra.InSync}
+)
 
-func sortOut(drifts []penumbra.Drift, now time.Time) sorted {
-	var out sorted
-	drifts = slices.Clone(drifts)
-	sortDrifts(drifts)
-	for _, d := range drifts {
-		switch {
-		case d.Snoozed(now):
-			out.snoozed = append(out.snoozed, d)
-		case d.Verdict == penumbra.Impending:
-			out.impending = append(out.impending, d)
-		case d.Verdict == penumbra.Tolerated || d.Verdict == penumbra.Pending || d.Verdict == penumbra.InSync:
-			out.tolerated = append(out.tolerated, d)
-		default:
-			out.drifting = append(out.drifting, d)
-		}
+// going selects drifts that go on, of some verdicts and not snoozed, and asks for the
+// numbers of the others.
+func going(verdicts []penumbra.Verdict, limit int) penumbra.DriftQuery {
+	return penumbra.DriftQuery{Active: true, Snoozed: new(bool), Verdicts: verdicts, Limit: limit, Facets: true}
+}
+
+// facetsOf returns a page's facets, empty ones if whoever made it counts none.
+func facetsOf(page *penumbra.DriftPage) *penumbra.DriftFacets {
+	return cmp.Or(page.Facets, &penumbra.DriftFacets{})
+}
+
+// counted returns how many drifts have one of the verdicts.
+func counted(f *penumbra.DriftFacets, verdicts []penumbra.Verdict) (n int) {
+	for _, v := range verdicts {
+		n += f.Verdicts[v]
 	}
-	return out
+	return n
 }
 
 // causeGroup is the drifts that have one cause: somebody's one act, or the span
@@ -87,71 +92,75 @@ const shownResolved = 1000
 func (s *site) drifts(w http.ResponseWriter, r *http.Request, sess session) error {
 	query := r.URL.Query()
 	list := driftList{Text: query.Get("q"), Stack: query.Get("stack"), State: query.Get("state")}
-	active, err := s.service.Drifts(r.Context(), penumbra.DriftQuery{Active: true})
+	var found penumbra.DriftPage
+	var err error
+	if list.State == "resolved" {
+		found, err = s.resolved(r, &list)
+	} else {
+		found, err = s.going(r, &list)
+	}
 	if err != nil {
 		return err
 	}
-	for _, d := range active {
-		if name := d.Resource.Stack(); !slices.Contains(list.Stacks, name) {
-			list.Stacks = append(list.Stacks, name)
-		}
-	}
+	facets := facetsOf(&found)
+	list.Stacks = slices.Sorted(maps.Keys(facets.Stacks))
 	if list.Stack != "" && !slices.Contains(list.Stacks, list.Stack) {
 		list.Stacks = append(list.Stacks, list.Stack)
+		slices.Sort(list.Stacks)
 	}
-	slices.Sort(list.Stacks)
-	active = slices.DeleteFunc(slices.Clone(active), func(d penumbra.Drift) bool { return !list.admits(&d) })
-	parts := sortOut(active, s.now())
 	list.States = []driftState{
-		{"", "Open", len(parts.drifting)}, {"impending", "Impending", len(parts.impending)},
-		{"quiet", "Quiet", len(parts.tolerated)}, {"snoozed", "Snoozed", len(parts.snoozed)}, {"resolved", "Resolved", -1},
+		{"", "Open", counted(facets, openVerdicts)}, {"impending", "Impending", counted(facets, impendingVerdicts)},
+		{"quiet", "Quiet", counted(facets, quietVerdicts)}, {"snoozed", "Snoozed", facets.Snoozed}, {"resolved", "Resolved", -1},
 	}
-	var chosen []penumbra.Drift
-	switch list.State {
-	case "impending":
-		chosen = parts.impending
-	case "quiet":
-		chosen = parts.tolerated
-	case "snoozed":
-		chosen = parts.snoozed
-	case "resolved":
-		if chosen, err = s.resolved(r, &list); err != nil {
-			return err
-		}
-	default:
-		list.State, chosen = "", parts.drifting
-	}
-	list.Found = len(chosen)
-	first, last := list.take(len(chosen), driftsPerPage, r.URL)
-	list.Groups = byCause(chosen[first:last])
+	list.Found, list.Groups = found.Found, byCause(found.Drifts)
 	s.show(w, http.StatusOK, "drifts.html", s.frame(r, "Drifts", sess, &list))
 	return nil
 }
 
-// resolved returns those that were resolved last.
-func (s *site) resolved(r *http.Request, list *driftList) ([]penumbra.Drift, error) {
-	found, err := s.service.Drifts(r.Context(), penumbra.DriftQuery{Stack: list.Stack, Limit: shownResolved})
-	if err != nil {
-		return nil, err
+// going returns the page of those that go on in the list's state.
+func (s *site) going(r *http.Request, list *driftList) (penumbra.DriftPage, error) {
+	q := going(nil, driftsPerPage)
+	switch list.State {
+	case "impending":
+		q.Verdicts = impendingVerdicts
+	case "quiet":
+		q.Verdicts = quietVerdicts
+	case "snoozed":
+		*q.Snoozed = true
+	default:
+		list.State, q.Verdicts = "", openVerdicts
 	}
-	found = slices.DeleteFunc(slices.Clone(found), func(d penumbra.Drift) bool { return d.Active() || !list.admits(&d) })
-	slices.SortStableFunc(found, func(a, b penumbra.Drift) int { return b.ResolvedAt.Compare(a.ResolvedAt) })
+	q.Stack, q.Text, q.Offset = list.Stack, list.Text, offset(driftsPerPage, r.URL)
+	found, err := s.service.FindDrifts(r.Context(), q)
+	if err != nil {
+		return found, err
+	}
+	if first, _ := list.take(found.Found, driftsPerPage, r.URL); first != q.Offset { // a page that is not there
+		q.Offset = first
+		return s.service.FindDrifts(r.Context(), q)
+	}
 	return found, nil
 }
 
-// admits reports whether a drift passes the filter: the text has to occur in its
-// address, type, who or what it is put down to, or the path of a finding.
-func (l *driftList) admits(d *penumbra.Drift) bool {
-	if l.Stack != "" && d.Resource.Stack() != l.Stack {
-		return false
+// resolved returns the page of those that were resolved last, with the facets of those
+// that go on.
+func (s *site) resolved(r *http.Request, list *driftList) (penumbra.DriftPage, error) {
+	facets := going(openVerdicts, 1)
+	facets.Stack, facets.Text = list.Stack, list.Text
+	page, err := s.service.FindDrifts(r.Context(), facets)
+	if err != nil {
+		return page, err
 	}
-	text := strings.ToLower(strings.TrimSpace(l.Text))
-	if text == "" {
-		return true
+	found, err := s.service.FindDrifts(r.Context(), penumbra.DriftQuery{Stack: list.Stack, Text: list.Text, Resolved: true, Limit: shownResolved})
+	if err != nil {
+		return page, err
 	}
-	has := func(s string) bool { return strings.Contains(strings.ToLower(s), text) }
-	return has(string(d.Resource)) || has(d.Type) || has(d.Cause.Actor) || has(d.Cause.Action) || has(d.ID) ||
-		slices.ContainsFunc(d.Findings, func(f penumbra.Finding) bool { return has(f.Path) })
+	drifts := slices.Clone(found.Drifts)
+	slices.SortStableFunc(drifts, func(a, b penumbra.Drift) int { return b.ResolvedAt.Compare(a.ResolvedAt) })
+	page.Found = len(drifts)
+	first, last := list.take(len(drifts), driftsPerPage, r.URL)
+	page.Drifts = drifts[first:last]
+	return page, nil
 }
 
 // Address is the list in another state, with the same filter.

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/engine/catalogue"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,6 +34,7 @@ type shop struct {
 	mu    sync.Mutex
 	calls [][]any
 	err   error // of every decision
+	most  int   // drifts given at once
 
 	forbidden map[penumbra.Act]bool // what carol may not
 
@@ -221,12 +223,28 @@ func (s *shop) Explain(_ context.Context, a penumbra.Address, path string) ([]pe
 	}), nil
 }
 
-func (s *shop) Drifts(_ context.Context, q penumbra.DriftQuery) ([]penumbra.Drift, error) {
+// FindDrifts answers from a catalogue of the drifts, and the resolved ones as they come.
+func (s *shop) FindDrifts(_ context.Context, q penumbra.DriftQuery) (penumbra.DriftPage, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(s.drifts), func(d penumbra.Drift) bool {
-		return q.ID != "" && d.ID != q.ID || q.Active && !d.Active()
-	}), nil
+	known := catalogue.New()
+	known.Found(s.drifts)
+	page := penumbra.DriftPage{}
+	if !q.Resolved {
+		var err error
+		if page, err = known.Drifts(q, fixedNow); err != nil {
+			return page, err
+		}
+	}
+	if !q.Active {
+		for _, d := range s.drifts {
+			if !d.Active() && q.Selects(&d, fixedNow) && catalogue.DriftText(&d, q.Text) {
+				page.Drifts = append(page.Drifts, d)
+			}
+		}
+	}
+	s.most = max(s.most, len(page.Drifts))
+	return page, nil
 }
 
 func (s *shop) Proposals(_ context.Context, drift string) ([]penumbra.Proposal, []penumbra.Omitted, error) {

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -66,23 +65,27 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request, sess session) er
 	if err != nil {
 		return err
 	}
-	drifts, err := s.service.Drifts(r.Context(), penumbra.DriftQuery{Active: true})
+	open, err := s.service.FindDrifts(r.Context(), going(openVerdicts, overviewDrifts+1))
 	if err != nil {
 		return err
 	}
-	data := overview{Status: status, Verdicts: countVerdicts(status.Verdicts), NotChecked: status.Verdicts[penumbra.NotChecked], Failing: failing(&status)}
-	parts := sortOut(drifts, s.now())
-	data.Drifting, data.Tolerated, data.Snoozed = len(parts.drifting), len(parts.tolerated), len(parts.snoozed)
-	if data.Drifting > 0 {
-		data.Pressing = &parts.drifting[0]
+	impending, err := s.service.FindDrifts(r.Context(), going(impendingVerdicts, overviewDrifts))
+	if err != nil {
+		return err
 	}
-	rest := parts.drifting
-	if p := data.Pressing; p != nil && (p.Critical || p.Hazardous()) {
-		rest = rest[1:] // it stands above them
+	data := overview{
+		Status: status, Verdicts: countVerdicts(status.Verdicts), NotChecked: status.Verdicts[penumbra.NotChecked], Failing: failing(&status),
+		Drifting: open.Found, Impending: impending.Drifts, Tolerated: counted(facetsOf(&open), quietVerdicts), Snoozed: facetsOf(&open).Snoozed,
+	}
+	rest, left := open.Drifts, open.Found
+	if len(open.Drifts) > 0 {
+		data.Pressing = &open.Drifts[0]
+		if data.Pressing.Critical || data.Pressing.Hazardous() {
+			rest, left = rest[1:], left-1 // it stands above them
+		}
 	}
 	shown := rest[:min(overviewDrifts, len(rest))]
-	data.Groups, data.More = byCause(shown), len(rest)-len(shown)
-	data.Impending = parts.impending[:min(overviewDrifts, len(parts.impending))]
+	data.Groups, data.More = byCause(shown), left-len(shown)
 	anomalies := worseFirst(s.anomalies(r.Context(), penumbra.AnomalyQuery{Active: true, Limit: shownAnomalies}))
 	data.Anomalies = anomalies[:min(overviewAnomalies, len(anomalies))]
 	freezes, err := s.service.Freezes(r.Context())
@@ -160,18 +163,21 @@ func (s *site) since(r *http.Request, after time.Time) (*since, error) {
 		return nil, nil
 	}
 	out := &since{Time: after}
-	drifts, err := s.service.Drifts(r.Context(), penumbra.DriftQuery{Limit: overviewChanged})
-	if err != nil {
-		return nil, err
-	}
-	sortDrifts(drifts)
-	for i := range drifts {
-		switch d := &drifts[i]; {
-		case d.Active() && d.Opened.After(after):
-			out.Opened = append(out.Opened, *d)
-		case !d.Active() && d.ResolvedAt.After(after):
-			out.Resolved = append(out.Resolved, *d)
+	for _, q := range []penumbra.DriftQuery{{Active: true}, {Resolved: true}} {
+		q.Since, q.Limit = after, overviewChanged
+		found, err := s.service.FindDrifts(r.Context(), q)
+		if err != nil {
+			return nil, err
 		}
+		for i := range found.Drifts {
+			switch d := &found.Drifts[i]; {
+			case d.Active() && d.Opened.After(after):
+				out.Opened = append(out.Opened, *d)
+			case !d.Active() && d.ResolvedAt.After(after):
+				out.Resolved = append(out.Resolved, *d)
+			}
+		}
+		out.AtLeast = out.AtLeast || len(found.Drifts) == overviewChanged
 	}
 	runs, err := s.service.Runs(r.Context(), penumbra.RunQuery{Limit: overviewChanged})
 	if err != nil {
@@ -182,7 +188,6 @@ func (s *site) since(r *http.Request, after time.Time) (*since, error) {
 			out.Runs = append(out.Runs, runs[i])
 		}
 	}
-	out.AtLeast = len(drifts) == overviewChanged && len(out.Opened)+len(out.Resolved) == overviewChanged
 	return out, nil
 }
 
@@ -202,14 +207,6 @@ func worseFirst(anomalies []penumbra.Anomaly) []penumbra.Anomaly {
 		return b.Onset.Compare(a.Onset)
 	})
 	return out
-}
-
-// sortDrifts puts what is critical first, then what is dangerous, then the
-// gravest, then the latest.
-func sortDrifts(drifts []penumbra.Drift) {
-	slices.SortStableFunc(drifts, func(a, b penumbra.Drift) int {
-		return cmp.Or(penumbra.ComparePressing(&a, &b), cmp.Compare(b.Verdict, a.Verdict), b.Changed.Compare(a.Changed))
-	})
 }
 
 // countVerdicts lays the counts side by side, the gravest first.

@@ -285,6 +285,52 @@ func TestNothingKnownIsNotGreen(t *testing.T) {
 	}
 }
 
+// TestDriftsArePaged walks the list of more drifts than a page has, and holds that no
+// page is made of more than it shows.
+func TestDriftsArePaged(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	for i := range 250 {
+		d := penumbra.Drift{ID: fmt.Sprint("d-many-", i), Resource: penumbra.NewAddress("many", fmt.Sprint("vm.a", i)), Type: "vm", Verdict: penumbra.Drifted, Opened: before(time.Hour), Changed: before(time.Hour)}
+		if i%25 == 0 {
+			d.Status, d.Resolution, d.ResolvedAt = penumbra.Resolved, penumbra.Returned, before(time.Minute)
+		}
+		s.drifts = append(s.drifts, d)
+	}
+	v := signIn(t, s)
+	seen := map[string]bool{}
+	pages := 0
+	for target := "/drifts?stack=many"; target != ""; pages++ {
+		doc := v.page(target)
+		for _, a := range all(doc, "a", "class=cover") {
+			if seen[attr(a, "href")] {
+				t.Errorf("%s twice", attr(a, "href"))
+			}
+			seen[attr(a, "href")] = true
+		}
+		target = ""
+		if next := all(doc, "a", "rel=next"); len(next) == 1 {
+			target, _, _ = strings.Cut(attr(next[0], "href"), "#")
+		}
+	}
+	if len(seen) != 240 || pages != 3 {
+		t.Errorf("%d of 240 drifts on %d pages", len(seen), pages)
+	}
+	for query, want := range map[string]string{"": "Open 242", "stack=many": "Open 240", "q=VM.A11": "Open 11", "stack=none": "None that fits the filter", "page=99": "page 3 of 3", "state=quiet&page=2": "Quiet 1", "state=resolved&stack=many": "returned", "state=resolved": "Impending 1"} {
+		if got := text(v.page("/drifts?" + query)); !shows(got, want) {
+			t.Errorf("%s does not show %q: %s", query, want, got)
+		}
+	}
+	if got := text(v.page("/")); !shows(got, "242 drifts open") || !shows(got, "All 242") {
+		t.Errorf("the overview: %s", got)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.most > driftsPerPage {
+		t.Errorf("a page was made of %d drifts", s.most)
+	}
+}
+
 func TestResourcesAreFilteredAndPaged(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

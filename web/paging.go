@@ -27,6 +27,16 @@ func (p *paging) take(rows, perPage int, u *url.URL) (first, last int) {
 	return first, min(first+perPage, rows)
 }
 
+// mostPages keeps a number that somebody made up from overflowing.
+const mostPages = 1_000_000
+
+// offset returns how many rows stand before the page that an address asks for, whether
+// it is there or not.
+func offset(perPage int, u *url.URL) int {
+	page, _ := strconv.Atoi(u.Query().Get("page")) // what is no number is the first page
+	return perPage * (min(max(page, 1), mostPages) - 1)
+}
+
 func pageAddress(u *url.URL, page int) string {
 	query := u.Query()
 	query.Set("page", strconv.Itoa(page))

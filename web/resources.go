@@ -4,17 +4,13 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/penumbra-iac/penumbra"
 )
 
-const (
-	// resourcesPerPage keeps the list short whatever the number of resources.
-	resourcesPerPage = 50
-	mostPages        = 1_000_000 // keeps a number that somebody made up from overflowing
-)
+// resourcesPerPage keeps the list short whatever the number of resources.
+const resourcesPerPage = 50
 
 // resourceList is one page of the filtered resources.
 type resourceList struct {
@@ -66,9 +62,7 @@ func (l *resourceList) query() (penumbra.ResourceQuery, error) {
 		l.Order = ""
 	}
 	q := penumbra.ResourceQuery{Stack: l.Stack, Text: strings.TrimSpace(l.Text), Order: penumbra.ResourceOrder(l.Order)}
-	q.Limit = resourcesPerPage
-	page, _ := strconv.Atoi(l.Here.Query().Get("page")) // what is no number is the first page
-	q.Offset = resourcesPerPage * (min(max(page, 1), mostPages) - 1)
+	q.Limit, q.Offset = resourcesPerPage, offset(resourcesPerPage, l.Here)
 	if l.Verdict != "" {
 		var v penumbra.Verdict
 		if err := v.UnmarshalText([]byte(l.Verdict)); err != nil {

@@ -9,8 +9,10 @@ package catalogue
 
 import (
 	"iter"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidwall/btree"
@@ -22,11 +24,12 @@ import (
 type Catalogue struct {
 	mu        sync.RWMutex
 	lines     map[penumbra.Address]*entry
-	gravest   *btree.BTreeG[*entry] // the lines in the order that most lists want
-	stacks    map[string]*tally
+	gravest   *tree // all lines
+	stacks    map[string]*stackTally
 	drifts    map[string]*found
-	anomalies map[string]bool
-	family    string // of the model that serves
+	anomalies map[string]penumbra.Address // what goes on, by identifier: the resource
+	closer    []penumbra.Attention        // what is read more often for a time, by resource
+	family    string                      // of the model that serves
 	version   int
 }
 
@@ -38,75 +41,121 @@ type Line struct {
 	Gone   bool
 }
 
-// entry is a line as it is kept. It is replaced, never changed.
+// entry is the place of a line in the order that most lists want. Another verdict is
+// another place, and another entry; anything else that becomes of the line, as most
+// snapshots have it, moves nothing.
 type entry struct {
-	Line
-	stack string
-	text  string // address and type in lower case, for searching
+	verdict penumbra.Verdict
+	address penumbra.Address
+	of      *tally // that counts it
+	text    string // address and type in lower case, for searching
+	line    atomic.Pointer[Line]
 }
+
+// tree is lines in the order that most lists want.
+type tree = btree.BTreeG[*entry]
+
+func newTree() *tree { return btree.NewBTreeGOptions(isGraver, btree.Options{NoLocks: true}) }
 
 // found is a drift that goes on. It is replaced, never changed.
 type found struct {
 	penumbra.Drift
-	text string // what a search looks through, in lower case
+	text  string // what a search looks through, in lower case
+	stack string
+	key   driftKey // its place in the list
 }
 
-// tally counts the resources of a stack.
+// stackTally counts the resources of a stack, by their type: who may see some of them
+// may so by nothing finer.
+type stackTally struct {
+	types   map[string]*tally
+	last    *time.Time // of the newest observation of any
+	gravest *tree      // its lines
+}
+
+// tally counts resources.
 type tally struct {
 	resources, settings int
 	verdicts            map[penumbra.Verdict]int
-	last                time.Time
 }
 
 // New returns an empty catalogue.
 func New() *Catalogue {
 	return &Catalogue{
-		lines: map[penumbra.Address]*entry{}, gravest: btree.NewBTreeGOptions(isGraver, btree.Options{NoLocks: true}), stacks: map[string]*tally{},
-		drifts: map[string]*found{}, anomalies: map[string]bool{},
+		lines: map[penumbra.Address]*entry{}, gravest: newTree(), stacks: map[string]*stackTally{},
+		drifts: map[string]*found{}, anomalies: map[string]penumbra.Address{},
 	}
 }
 
 // Note takes down what a resource has become.
 func (c *Catalogue) Note(l Line) {
-	now := &entry{Line: l, stack: l.Address.Stack()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if before := c.lines[l.Address]; before != nil {
-		c.count(before, -1)
-		now.text = before.text
-		if before.Verdict != l.Verdict || l.Gone {
-			c.gravest.Delete(before)
-		}
-	} else {
-		now.text = strings.ToLower(string(l.Address) + "\n" + l.Type)
-	}
-	if l.Gone {
-		delete(c.lines, l.Address)
+	before := c.lines[l.Address]
+	if before != nil && before.verdict == l.Verdict && before.line.Load().Type == l.Type && !l.Gone {
+		was := before.line.Swap(&l)
+		before.of.settings += settings(&l) - settings(was)
+		c.stacks[l.Address.Stack()].newer(l.Last)
 		return
 	}
-	c.lines[l.Address] = now
-	c.gravest.Set(now)
-	c.count(now, 1)
+	if before != nil {
+		c.remove(before)
+	}
+	if !l.Gone {
+		c.add(&l)
+	}
 }
 
-// count adds a line to its stack's tally, or takes it away again. c.mu is held.
-func (c *Catalogue) count(l *entry, by int) {
-	t := c.stacks[l.stack]
+func settings(l *Line) int { return max(l.Settings, l.Declared) }
+
+func (t *stackTally) newer(last time.Time) {
+	if last.After(*t.last) {
+		*t.last = last
+	}
+}
+
+// add puts a line into its place. c.mu is held.
+func (c *Catalogue) add(l *Line) {
+	name := l.Address.Stack()
+	stack, known := c.stacks[name]
+	if !known {
+		stack = &stackTally{map[string]*tally{}, new(time.Time), newTree()}
+		c.stacks[name] = stack
+	}
+	t := stack.types[l.Type]
 	if t == nil {
 		t = &tally{verdicts: map[penumbra.Verdict]int{}}
-		c.stacks[l.stack] = t
+		stack.types[l.Type] = t
 	}
-	t.resources += by
-	t.settings += by * max(l.Settings, l.Declared)
-	if t.verdicts[l.Verdict] += by; t.verdicts[l.Verdict] == 0 {
-		delete(t.verdicts, l.Verdict)
+	t.resources++
+	t.settings += settings(l)
+	t.verdicts[l.Verdict]++
+	stack.newer(l.Last)
+	x := &entry{verdict: l.Verdict, address: l.Address, of: t, text: strings.ToLower(string(l.Address) + "\n" + l.Type)}
+	x.line.Store(l)
+	c.lines[l.Address] = x
+	c.gravest.Set(x)
+	stack.gravest.Set(x)
+}
+
+// remove takes a line out of its place. c.mu is held.
+func (c *Catalogue) remove(x *entry) {
+	name, l := x.address.Stack(), x.line.Load()
+	stack := c.stacks[name]
+	x.of.resources--
+	x.of.settings -= settings(l)
+	if x.of.verdicts[x.verdict]--; x.of.verdicts[x.verdict] == 0 {
+		delete(x.of.verdicts, x.verdict)
 	}
-	if l.Last.After(t.last) {
-		t.last = l.Last
+	if x.of.resources == 0 {
+		delete(stack.types, l.Type)
 	}
-	if t.resources == 0 {
-		delete(c.stacks, l.stack)
+	if len(stack.types) == 0 {
+		delete(c.stacks, name)
 	}
+	delete(c.lines, x.address)
+	c.gravest.Delete(x)
+	stack.gravest.Delete(x)
 }
 
 // Reset takes down all resources anew.
@@ -126,7 +175,7 @@ func (c *Catalogue) Found(drifts []penumbra.Drift) {
 	defer c.mu.Unlock()
 	for _, d := range drifts {
 		if d.Active() {
-			c.drifts[d.ID] = &found{Drift: d, text: driftText(&d)}
+			c.drifts[d.ID] = &found{Drift: d, text: driftText(&d), stack: d.Resource.Stack(), key: keyOf(&d)}
 		} else {
 			delete(c.drifts, d.ID)
 		}
@@ -153,7 +202,7 @@ func (c *Catalogue) Noticed(anomalies []penumbra.Anomaly) {
 	defer c.mu.Unlock()
 	for _, a := range anomalies {
 		if a.Active() {
-			c.anomalies[a.ID] = true
+			c.anomalies[a.ID] = a.Resource
 		} else {
 			delete(c.anomalies, a.ID)
 		}
@@ -167,6 +216,14 @@ func (c *Catalogue) Serves(family string, version int) {
 	c.family, c.version = family, version
 }
 
+// Closer takes down what is read more often for a time, by resource. The list is the
+// catalogue's from then on.
+func (c *Catalogue) Closer(list []penumbra.Attention) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closer = list
+}
+
 // Has reports whether a stack has resources.
 func (c *Catalogue) Has(stack string) bool {
 	c.mu.RLock()
@@ -174,30 +231,75 @@ func (c *Catalogue) Has(stack string) bool {
 	return c.stacks[stack] != nil
 }
 
-// Sum fills in the counts of a status, and those of its stacks, which it adds where
-// they are not there.
-func (c *Catalogue) Sum(st *penumbra.Status, stacks map[string]*penumbra.StackStatus) {
+// Count returns how many resources the stacks have of the types.
+func (c *Catalogue) Count(stacks, types map[string]bool) (n int) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	st.Anomalies, st.Model, st.ModelVersion = len(c.anomalies), c.family, c.version
-	for name, t := range c.stacks {
+	for stack := range stacks {
+		of := c.stacks[stack]
+		if of == nil {
+			continue
+		}
+		for kind := range types {
+			if t := of.types[kind]; t != nil {
+				n += t.resources
+			}
+		}
+	}
+	return n
+}
+
+// TypeOf returns a resource's type, "" if there is no such resource.
+func (c *Catalogue) TypeOf(a penumbra.Address) string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.typeOf(a)
+}
+
+// typeOf is TypeOf while c.mu is held.
+func (c *Catalogue) typeOf(a penumbra.Address) string {
+	if x := c.lines[a]; x != nil {
+		return x.line.Load().Type
+	}
+	return ""
+}
+
+// Sum fills in the counts of a status, and those of its stacks, which it adds where
+// they are not there. A stack is added whether something of it counts or not.
+func (c *Catalogue) Sum(q penumbra.StatusQuery, st *penumbra.Status, stacks map[string]*penumbra.StackStatus) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	st.Model, st.ModelVersion, st.Closer = c.family, c.version, slices.Clone(c.closer)
+	for name, of := range c.stacks {
 		s := stacks[name]
 		if s == nil {
 			s = &penumbra.StackStatus{Name: name, Source: "timeline"}
 			stacks[name] = s
 		}
-		if s.Source == "timeline" && t.last.After(s.LastRead) {
-			s.LastRead = t.last
+		if s.Source == "timeline" && of.last.After(s.LastRead) {
+			s.LastRead = *of.last
 		}
-		s.Resources += t.resources
-		st.Resources += t.resources
-		st.Settings += t.settings
-		for v, n := range t.verdicts {
-			s.Worst = max(s.Worst, v)
-			st.Verdicts[v] += n
+		for kind, t := range of.types {
+			if !q.Resources.Includes(name, kind) {
+				continue
+			}
+			s.Resources += t.resources
+			st.Resources += t.resources
+			st.Settings += t.settings
+			for v, n := range t.verdicts {
+				s.Worst = max(s.Worst, v)
+				st.Verdicts[v] += n
+			}
 		}
 	}
 	for _, d := range c.drifts {
-		st.Drifts[d.Verdict]++
+		if q.Drifts.Includes(d.stack, d.Type) {
+			st.Drifts[d.Verdict]++
+		}
+	}
+	for _, resource := range c.anomalies {
+		if q.Anomalies == nil || q.Anomalies(resource.Stack(), c.typeOf(resource)) {
+			st.Anomalies++
+		}
 	}
 }

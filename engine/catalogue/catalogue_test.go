@@ -44,7 +44,7 @@ func TestResources(t *testing.T) {
 		}
 		st := penumbra.Status{Verdicts: map[penumbra.Verdict]int{}, Drifts: map[penumbra.Verdict]int{}}
 		stacks := map[string]*penumbra.StackStatus{}
-		c.Sum(&st, stacks)
+		c.Sum(penumbra.StatusQuery{}, &st, stacks)
 		settings, verdicts, byStack := 0, map[penumbra.Verdict]int{}, map[string]int{}
 		for _, l := range want {
 			settings += max(l.Settings, l.Declared)
@@ -53,6 +53,23 @@ func TestResources(t *testing.T) {
 		}
 		if st.Resources != len(want) || st.Settings != settings || fmt.Sprint(st.Verdicts) != fmt.Sprint(verdicts) || len(stacks) != len(byStack) {
 			t.Fatalf("%+v, want %d resources, %d settings, %v", st, len(want), settings, verdicts)
+		}
+		some := penumbra.Status{Verdicts: map[penumbra.Verdict]int{}, Drifts: map[penumbra.Verdict]int{}}
+		counted, dbs := map[string]*penumbra.StackStatus{}, 0
+		c.Sum(penumbra.StatusQuery{Resources: func(stack, kind string) bool { return stack == "shop" && kind == "db" }}, &some, counted)
+		for _, l := range want {
+			if c.TypeOf(l.Address) != l.Type {
+				t.Fatalf("%s is a %q", l.Address, c.TypeOf(l.Address))
+			}
+			if l.Address.Stack() == "shop" && l.Type == "db" {
+				dbs++
+			}
+		}
+		if some.Resources != dbs || len(counted) != len(byStack) || counted["pay"] != nil && counted["pay"].Resources > 0 {
+			t.Fatalf("of one type in a stack %+v, want %d resources", some, dbs)
+		}
+		if n := c.Count(map[string]bool{"shop": true, "none": true}, map[string]bool{"db": true}); n != dbs {
+			t.Fatalf("%d counted, want %d", n, dbs)
 		}
 		q := penumbra.ResourceQuery{
 			Stack: rapid.SampledFrom([]string{"", "", "shop"}).Draw(t, "of"),
@@ -64,7 +81,7 @@ func TestResources(t *testing.T) {
 			q.Verdicts = []penumbra.Verdict{penumbra.Drifted, penumbra.InSync}
 		}
 		if rapid.Bool().Draw(t, "bounded") {
-			q.Sees = func(_ penumbra.Address, typ string) bool { return typ == "db" }
+			q.Sees = func(_, kind string) bool { return kind == "db" }
 		}
 		var selected []Line
 		for _, l := range want {
@@ -114,20 +131,35 @@ func TestResources(t *testing.T) {
 	})
 }
 
-// TestDrifts holds pages of drifts against one whole list.
+// TestDrifts holds pages of drifts, and their facets, against one whole list.
 func TestDrifts(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := New()
+		all := map[string]penumbra.Drift{}
 		for i := range rapid.IntRange(0, 40).Draw(t, "drifts") {
-			c.Found([]penumbra.Drift{{
+			d := penumbra.Drift{
 				ID: fmt.Sprint("d-", i%20), Resource: penumbra.NewAddress([]string{"shop", "pay"}[i%2], "vm.a"),
 				Verdict: penumbra.Verdict(rapid.IntRange(0, 5).Draw(t, "verdict")), Critical: rapid.Bool().Draw(t, "critical"),
 				Status:  penumbra.DriftStatus(rapid.IntRange(0, 2).Draw(t, "status")),
 				Changed: day0.Add(time.Duration(rapid.IntRange(0, 2).Draw(t, "changed")) * time.Hour),
-			}})
+			}
+			if rapid.Bool().Draw(t, "snoozed") {
+				d.SnoozedUntil = day0.Add(time.Hour)
+			}
+			c.Found([]penumbra.Drift{d})
+			all[d.ID] = d
 		}
-		q := penumbra.DriftQuery{Active: true, Critical: rapid.Bool().Draw(t, "only critical"), Stack: rapid.SampledFrom([]string{"", "shop"}).Draw(t, "stack")}
+		q := penumbra.DriftQuery{Active: true, Facets: true, Critical: rapid.Bool().Draw(t, "only critical"), Stack: rapid.SampledFrom([]string{"", "shop"}).Draw(t, "stack")}
+		if rapid.Bool().Draw(t, "some verdicts") {
+			q.Verdicts = []penumbra.Verdict{penumbra.Tolerated, penumbra.Impending}
+		}
+		if rapid.Bool().Draw(t, "awake") {
+			q.Snoozed = new(bool)
+		}
+		if rapid.Bool().Draw(t, "recent") {
+			q.Since = day0.Add(time.Hour)
+		}
 		whole, err := c.Drifts(q, day0)
 		if err != nil {
 			t.Fatal(err)
@@ -137,9 +169,34 @@ func TestDrifts(t *testing.T) {
 		}) {
 			t.Fatalf("not in order: %+v", whole.Drifts)
 		}
+		want, selected := penumbra.DriftFacets{Stacks: map[string]int{}, Verdicts: map[penumbra.Verdict]int{}}, 0
+		for _, d := range all {
+			if !d.Active() {
+				continue
+			}
+			want.Stacks[d.Resource.Stack()]++
+			if (q.Critical && !d.Critical) || q.Stack != "" && d.Resource.Stack() != q.Stack || d.Changed.Before(q.Since) {
+				continue
+			}
+			if d.Snoozed(day0) {
+				want.Snoozed++
+			} else {
+				want.Verdicts[d.Verdict]++
+			}
+			if (q.Verdicts == nil || slices.Contains(q.Verdicts, d.Verdict)) && (q.Snoozed == nil || !d.Snoozed(day0)) {
+				selected++
+			}
+		}
+		if fmt.Sprint(*whole.Facets) != fmt.Sprint(want) || len(whole.Drifts) != selected {
+			t.Fatalf("%d with facets %+v, want %d with %+v", len(whole.Drifts), *whole.Facets, selected, want)
+		}
 		for i := range whole.Drifts {
-			if d := &whole.Drifts[i]; !q.Selects(d, day0) || !d.Active() {
+			d := &whole.Drifts[i]
+			if !q.Selects(d, day0) || !d.Active() {
 				t.Fatalf("%+v is not selected", d)
+			}
+			if one, err := c.Drifts(penumbra.DriftQuery{ID: d.ID, Stack: q.Stack}, day0); err != nil || len(one.Drifts) != 1 || one.Found != 1 {
+				t.Fatalf("by its name: %+v, error %v", one, err)
 			}
 		}
 		q.Limit = rapid.IntRange(1, 5).Draw(t, "limit")
@@ -199,6 +256,7 @@ func BenchmarkPageOf100000(b *testing.B) {
 		"first":   {Page: penumbra.Page{Limit: 50}},
 		"search":  {Text: "host[4711", Page: penumbra.Page{Limit: 50}},
 		"middle":  {Page: penumbra.Page{Limit: 50, Offset: 50_000}},
+		"bounded": {Sees: func(stack, _ string) bool { return stack == "s7" }, Page: penumbra.Page{Limit: 50}},
 		"address": {Order: penumbra.ByAddress, Page: penumbra.Page{Limit: 50}},
 	} {
 		b.Run(name, func(b *testing.B) {

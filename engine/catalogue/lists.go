@@ -18,45 +18,39 @@ type resourceKey struct {
 	Address  penumbra.Address `json:"a"`
 }
 
-func (l *entry) key() resourceKey {
+func (l *Line) key() resourceKey {
 	return resourceKey{l.Verdict, l.Type, l.Settings, l.Snapshot, l.Address}
 }
 
-// entry returns a line that stands where the key's stood.
-func (k resourceKey) entry() *entry {
-	return &entry{Line: Line{ResourceStatus: penumbra.ResourceStatus{Verdict: k.Verdict, Type: k.Type, Settings: k.Settings, Snapshot: k.Seen, Address: k.Address}}}
+// line returns one that stands where the key's stood.
+func (k resourceKey) line() *Line {
+	return &Line{ResourceStatus: penumbra.ResourceStatus{Verdict: k.Verdict, Type: k.Type, Settings: k.Settings, Snapshot: k.Seen, Address: k.Address}}
 }
 
 // orders are those that lists can be asked for in.
-var orders = map[penumbra.ResourceOrder]func(a, b *entry) int{
-	penumbra.GravestResources: func(a, b *entry) int {
-		if a.Verdict != b.Verdict {
-			return cmp.Compare(b.Verdict, a.Verdict)
-		}
-		return cmp.Compare(a.Address, b.Address)
+var orders = map[penumbra.ResourceOrder]func(a, b *Line) int{
+	penumbra.GravestResources: func(a, b *Line) int {
+		return cmp.Or(cmp.Compare(b.Verdict, a.Verdict), cmp.Compare(a.Address, b.Address))
 	},
-	penumbra.ByAddress: func(a, b *entry) int { return cmp.Compare(a.Address, b.Address) },
-	penumbra.ByType: func(a, b *entry) int {
-		if a.Type != b.Type {
-			return cmp.Compare(a.Type, b.Type)
-		}
-		return cmp.Compare(a.Address, b.Address)
+	penumbra.ByAddress: func(a, b *Line) int { return cmp.Compare(a.Address, b.Address) },
+	penumbra.ByType: func(a, b *Line) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Address, b.Address))
 	},
-	penumbra.BySettings: func(a, b *entry) int {
-		if a.Settings != b.Settings {
-			return cmp.Compare(b.Settings, a.Settings)
-		}
-		return cmp.Compare(a.Address, b.Address)
+	penumbra.BySettings: func(a, b *Line) int {
+		return cmp.Or(cmp.Compare(b.Settings, a.Settings), cmp.Compare(a.Address, b.Address))
 	},
-	penumbra.LongestUnseen: func(a, b *entry) int {
-		if c := a.Snapshot.Compare(b.Snapshot); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.Address, b.Address)
+	penumbra.LongestUnseen: func(a, b *Line) int {
+		return cmp.Or(a.Snapshot.Compare(b.Snapshot), cmp.Compare(a.Address, b.Address))
 	},
 }
 
-var byGravity = orders[penumbra.GravestResources]
+// byGravity is the first of the orders, of places.
+func byGravity(a, b *entry) int {
+	if a.verdict != b.verdict {
+		return cmp.Compare(b.verdict, a.verdict)
+	}
+	return cmp.Compare(a.address, b.address)
+}
 
 func isGraver(a, b *entry) bool { return byGravity(a, b) < 0 }
 
@@ -68,15 +62,15 @@ func (c *Catalogue) Resources(q penumbra.ResourceQuery) (page []Line, selected i
 	if !ok {
 		return nil, 0, "", &penumbra.Error{Kind: penumbra.Invalid, What: "order " + string(q.Order) + " is none of resources", Remedy: "use address, type, settings or seen, or none for the gravest first"}
 	}
-	var from *entry
+	var from *Line
 	if q.After != "" {
 		var key resourceKey
 		if err := penumbra.ReadCursor(q.After, &key); err != nil {
 			return nil, 0, "", err
 		}
-		from = key.entry()
+		from = key.line()
 	}
-	var lines []*entry
+	var lines []*Line
 	var more bool
 	if q.Order == penumbra.GravestResources {
 		lines, selected, more = c.walk(&q, from)
@@ -84,13 +78,13 @@ func (c *Catalogue) Resources(q penumbra.ResourceQuery) (page []Line, selected i
 		lines = c.selected(&q)
 		selected = len(lines)
 		if from != nil {
-			lines = slices.DeleteFunc(lines, func(l *entry) bool { return order(l, from) <= 0 })
+			lines = slices.DeleteFunc(lines, func(l *Line) bool { return order(l, from) <= 0 })
 		}
 		lines, more = cut(lines, q.Page, order)
 	}
 	page = make([]Line, len(lines))
 	for i, l := range lines {
-		page[i] = l.Line
+		page[i] = *l
 	}
 	if more {
 		next = penumbra.WriteCursor(lines[len(lines)-1].key())
@@ -100,20 +94,32 @@ func (c *Catalogue) Resources(q penumbra.ResourceQuery) (page []Line, selected i
 
 // walk returns a page in the order that is kept, from a line on, nil for the first.
 // It goes no further than it must.
-func (c *Catalogue) walk(q *penumbra.ResourceQuery, from *entry) (page []*entry, selected int, more bool) {
-	selects := selector(q)
-	c.mu.Lock()
-	tree := c.gravest.Copy() // shares its nodes until one of the two changes
-	counted := q.Type == "" && q.Sees == nil && strings.TrimSpace(q.Text) == ""
-	if counted {
-		selected = c.tallied(q)
+func (c *Catalogue) walk(q *penumbra.ResourceQuery, behind *Line) (page []*Line, selected int, more bool) {
+	var from *entry
+	if behind != nil {
+		from = &entry{verdict: behind.Verdict, address: behind.Address}
 	}
+	c.mu.Lock()
+	walked := c.gravest
+	if of := c.stacks[q.Stack]; of != nil {
+		walked = of.gravest
+	}
+	walked = walked.Copy() // shares its nodes until one of the two changes
+	selects, n := c.selector(q)
 	c.mu.Unlock()
-	skip := q.Offset
+	if n == 0 {
+		return nil, 0, false
+	}
+	counted := strings.TrimSpace(q.Text) == ""
+	if counted {
+		selected = n
+	}
+	skip, met := q.Offset, 0
 	visit := func(l *entry) bool {
 		if !selects(l) {
 			return true
 		}
+		met++
 		if !counted {
 			selected++
 			if from != nil && byGravity(l, from) <= 0 {
@@ -127,55 +133,55 @@ func (c *Catalogue) walk(q *penumbra.ResourceQuery, from *entry) (page []*entry,
 			more = true
 			return !counted
 		default:
-			page = append(page, l)
+			page = append(page, l.line.Load())
 		}
-		return true
+		return !counted || met < n
 	}
 	if from == nil || !counted {
-		tree.Scan(visit)
+		walked.Scan(visit)
 	} else {
-		tree.Ascend(from, func(l *entry) bool { return byGravity(l, from) <= 0 || visit(l) })
+		walked.Ascend(from, func(l *entry) bool { return byGravity(l, from) <= 0 || visit(l) })
 	}
 	return page, selected, more
 }
 
-// tallied counts what a query for stacks and verdicts selects. c.mu is held.
-func (c *Catalogue) tallied(q *penumbra.ResourceQuery) (n int) {
-	for stack, t := range c.stacks {
-		switch {
-		case q.Stack != "" && stack != q.Stack:
-		case len(q.Verdicts) == 0:
-			n += t.resources
-		default:
-			for v, of := range t.verdicts {
+// selector returns what tells whether a query selects a line, and how many it selects
+// but for its text. c.mu is held.
+func (c *Catalogue) selector(q *penumbra.ResourceQuery) (selects func(*entry) bool, n int) {
+	chosen, all := map[*tally]bool{}, true
+	for stack, of := range c.stacks {
+		for kind, t := range of.types {
+			if q.Stack != "" && stack != q.Stack || q.Type != "" && kind != q.Type || !q.Sees.Includes(stack, kind) {
+				all = false
+				continue
+			}
+			chosen[t] = true
+			if len(q.Verdicts) == 0 {
+				n += t.resources
+				continue
+			}
+			for v, x := range t.verdicts {
 				if slices.Contains(q.Verdicts, v) {
-					n += of
+					n += x
 				}
 			}
 		}
 	}
-	return n
-}
-
-// selector returns what tells whether a query selects a line.
-func selector(q *penumbra.ResourceQuery) func(*entry) bool {
 	text := strings.ToLower(strings.TrimSpace(q.Text))
 	return func(l *entry) bool {
-		return (q.Stack == "" || l.stack == q.Stack) && (q.Type == "" || l.Type == q.Type) &&
-			(len(q.Verdicts) == 0 || slices.Contains(q.Verdicts, l.Verdict)) && (text == "" || strings.Contains(l.text, text)) &&
-			(q.Sees == nil || q.Sees(l.Address, l.Type))
-	}
+		return (all || chosen[l.of]) && (len(q.Verdicts) == 0 || slices.Contains(q.Verdicts, l.verdict)) && (text == "" || strings.Contains(l.text, text))
+	}, n
 }
 
 // selected returns what a query selects, on all pages.
-func (c *Catalogue) selected(q *penumbra.ResourceQuery) []*entry {
-	selects := selector(q)
+func (c *Catalogue) selected(q *penumbra.ResourceQuery) []*Line {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	var out []*entry
-	for _, l := range c.lines {
-		if selects(l) {
-			out = append(out, l)
+	selects, _ := c.selector(q)
+	var out []*Line
+	for _, x := range c.lines {
+		if selects(x) {
+			out = append(out, x.line.Load())
 		}
 	}
 	return out
@@ -205,27 +211,60 @@ func (c *Catalogue) Drifts(q penumbra.DriftQuery, now time.Time) (penumbra.Drift
 	if err := penumbra.ReadCursor(q.After, &from); err != nil {
 		return penumbra.DriftPage{}, err
 	}
-	text := strings.ToLower(strings.TrimSpace(q.Text))
-	var drifts []*found
-	c.mu.RLock()
-	for _, d := range c.drifts {
-		if q.Selects(&d.Drift, now) && (text == "" || strings.Contains(d.text, text)) {
-			drifts = append(drifts, d)
-		}
-	}
-	c.mu.RUnlock()
-	page := penumbra.DriftPage{Found: len(drifts), Drifts: []penumbra.Drift{}}
+	drifts, facets := c.chosen(&q, now)
+	page := penumbra.DriftPage{Found: len(drifts), Drifts: []penumbra.Drift{}, Facets: facets}
 	if q.After != "" {
-		drifts = slices.DeleteFunc(drifts, func(d *found) bool { return keyOf(&d.Drift).compare(from) <= 0 })
+		drifts = slices.DeleteFunc(drifts, func(d *found) bool { return d.key.compare(from) <= 0 })
 	}
-	drifts, more := cut(drifts, penumbra.Page{Limit: q.Limit, Offset: q.Offset}, func(a, b *found) int { return keyOf(&a.Drift).compare(keyOf(&b.Drift)) })
+	drifts, more := cut(drifts, penumbra.Page{Limit: q.Limit, Offset: q.Offset}, func(a, b *found) int { return a.key.compare(b.key) })
 	for _, d := range drifts {
 		page.Drifts = append(page.Drifts, d.Drift)
 	}
 	if more {
-		page.Next = penumbra.WriteCursor(keyOf(&drifts[len(drifts)-1].Drift))
+		page.Next = penumbra.WriteCursor(drifts[len(drifts)-1].key)
 	}
 	return page, nil
+}
+
+// chosen returns the drifts that a query selects, in no order, and its facets if it
+// asks for them.
+func (c *Catalogue) chosen(q *penumbra.DriftQuery, now time.Time) ([]*found, *penumbra.DriftFacets) {
+	text := strings.ToLower(strings.TrimSpace(q.Text))
+	var facets *penumbra.DriftFacets
+	wide := *q // snoozed or not, of any verdict
+	if q.Facets {
+		facets = &penumbra.DriftFacets{Stacks: map[string]int{}, Verdicts: map[penumbra.Verdict]int{}}
+		wide.Verdicts, wide.Snoozed = nil, nil
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if q.ID != "" && facets == nil {
+		if d := c.drifts[q.ID]; d != nil && q.Selects(&d.Drift, now) && strings.Contains(d.text, text) {
+			return []*found{d}, nil
+		}
+		return nil, nil
+	}
+	var drifts []*found
+	for _, d := range c.drifts {
+		if facets != nil && q.Sees.Includes(d.stack, d.Type) {
+			facets.Stacks[d.stack]++
+		}
+		if !wide.Selects(&d.Drift, now) || !strings.Contains(d.text, text) {
+			continue
+		}
+		if facets != nil {
+			if d.Snoozed(now) {
+				facets.Snoozed++
+			} else {
+				facets.Verdicts[d.Verdict]++
+			}
+			if !q.Selects(&d.Drift, now) {
+				continue
+			}
+		}
+		drifts = append(drifts, d)
+	}
+	return drifts, facets
 }
 
 // DriftText reports whether a text occurs in what a search for drifts looks through:
