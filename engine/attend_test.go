@@ -48,8 +48,8 @@ func TestWatchedCloserIsReadMoreOften(t *testing.T) {
 		}
 
 		b.start()
+		before, _ := x.of("vm.hot") // while nobody reads
 		stop = b.run()
-		before, _ := x.of("vm.hot")
 		b.sleep(30 * time.Minute)
 		after, _ := x.of("vm.hot")
 		if n := len(after) - len(before); n < 20 || n > 32 {

@@ -147,8 +147,22 @@ type Engine struct {
 	closer map[penumbra.Address]penumbra.Attention
 	stacks map[string]*stack
 	model  serving
-	late   bool // an observation came behind others: the shadow must be rebuilt
-	scores scores
+	late   bool                      // an observation came behind others: the shadow must be rebuilt
+	behind map[penumbra.Address]bool // the resources of which some did
+	// restored counts how often everything was built anew, and dropped says that the
+	// shadow's checkpoint is no more.
+	restored int
+	dropped  bool
+	scores   scores
+
+	// running says that Run is there to do what is put off: peers of what drifted, and
+	// replays of the timeline, of which there is one at a time.
+	running   atomic.Bool
+	peers     *peers
+	toReplay  chan struct{}
+	replaying sync.Mutex
+	// replayedAtOnce is the constant of its name, but for tests.
+	replayedAtOnce int64
 
 	saving sync.Mutex // guards the order in which drifts are stored
 
@@ -251,7 +265,8 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	news, shown := newFeed(cfg.Now), catalogue.New()
 	cfg.Store = tellingStore{cfg.Store, news, shown}
 	e := &Engine{
-		cfg: cfg, log: cfg.Log, clock: newClock(cfg.Now, cfg.Log), news: news, catalogue: shown,
+		cfg: cfg, log: cfg.Log, clock: newClock(cfg.Now, cfg.Log), news: news, catalogue: shown, peers: newPeers(),
+		toReplay: make(chan struct{}, 1), replayedAtOnce: replayedAtOnce, behind: map[penumbra.Address]bool{},
 		resources: map[penumbra.Address]*tracked{},
 		stacks:    map[string]*stack{},
 		begun:     map[string]bool{},
@@ -321,8 +336,12 @@ func (e *Engine) Run(ctx context.Context) error {
 	g.Go(func() error { return e.tendDue(running) })
 	g.Go(func() error { return e.checkpoints(running) })
 	g.Go(func() error { return e.learn(running) })
+	e.running.Store(true)
+	g.Go(func() error { return e.lookAtPeers(running) })
+	g.Go(func() error { return e.replayLate(running) })
 	g.Go(func() error { return e.Reviews(running) })
 	err := g.Wait()
+	e.running.Store(false)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
 	}
@@ -434,5 +453,11 @@ func (e *Engine) save(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("save the shadow: %w", err)
 	}
-	return e.cfg.Store.SaveCheckpoint(ctx, penumbra.Checkpoint{Name: e.model.checkpoint(), Sequence: sequence, Time: e.clock.now(), Data: buf.Bytes()})
+	if err := e.cfg.Store.SaveCheckpoint(ctx, penumbra.Checkpoint{Name: e.model.checkpoint(), Sequence: sequence, Time: e.clock.now(), Data: buf.Bytes()}); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.dropped = false
+	e.mu.Unlock()
+	return nil
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"io"
-	"maps"
 	"slices"
 	"time"
 
@@ -116,15 +115,16 @@ func (e *Engine) decode(ctx context.Context, r io.Reader, source string, out cha
 type passage struct {
 	engine    *Engine
 	report    penumbra.IngestReport
-	resources map[penumbra.Address]bool // those touched
-	stirred   map[penumbra.Address]bool // of them those that a look is worth at: not for what Penumbra says itself
-	types     map[string]bool           // of the resources whose drifts changed
+	resources map[penumbra.Address]bool      // those touched by more than metrics
+	stirred   map[penumbra.Address]bool      // of them those that a look is worth at: not for what Penumbra says itself
+	judged    map[penumbra.Address]time.Time // as of when those were that nothing has touched since
+	types     map[string]bool                // of the resources whose drifts changed
 	newest    time.Time
 	anomalies []penumbra.Anomaly // in the metrics that came
 }
 
 func newPassage(e *Engine) *passage {
-	return &passage{engine: e, resources: map[penumbra.Address]bool{}, stirred: map[penumbra.Address]bool{}, types: map[string]bool{}}
+	return &passage{engine: e, resources: map[penumbra.Address]bool{}, stirred: map[penumbra.Address]bool{}, judged: map[penumbra.Address]time.Time{}, types: map[string]bool{}}
 }
 
 // store makes a batch durable and returns what was new. If locked is set it has
@@ -204,12 +204,16 @@ func (in *passage) judge(added []penumbra.Observation) []penumbra.Drift {
 		}
 		o := &added[i]
 		expected := e.take(o)
-		in.resources[o.Resource] = true
-		if o.Kind != penumbra.MetricKind && !penumbra.IsRemark(o.Action) {
-			in.stirred[o.Resource] = true
-		}
 		if o.Time.After(in.newest) {
 			in.newest = o.Time
+		}
+		if o.Kind == penumbra.MetricKind {
+			continue // no verdict is about it
+		}
+		in.resources[o.Resource] = true
+		delete(in.judged, o.Resource)
+		if !penumbra.IsRemark(o.Action) {
+			in.stirred[o.Resource] = true
 		}
 		if o.Kind != penumbra.SnapshotKind || e.resources[o.Resource].last.After(o.Time) {
 			continue
@@ -221,6 +225,7 @@ func (in *passage) judge(added []penumbra.Observation) []penumbra.Drift {
 			}
 			latest[d.ID] = d
 		}
+		in.judged[o.Resource] = o.Time
 	}
 	changed := make([]penumbra.Drift, 0, len(order))
 	for _, id := range order {
@@ -236,8 +241,12 @@ func (in *passage) finish(ctx context.Context) error {
 	if in.newest.IsZero() {
 		return nil
 	}
-	if err := e.rebuild(ctx); err != nil {
+	rebuilt, err := e.rebuild(ctx)
+	if err != nil {
 		return err
+	}
+	if rebuilt {
+		clear(in.judged) // by a shadow that is no more
 	}
 	if err := e.publish(ctx, in.lookAgain()); err != nil {
 		return err
@@ -256,8 +265,9 @@ func (in *passage) stacks() map[string]bool {
 }
 
 // lookAgain judges the resources touched: a log that comes late may say who it
-// was. Where drifts changed it judges their peers too, whose forecasts a wave
-// passing through the fleet has moved.
+// was. Those whose last snapshot has just been judged are as they were. Where drifts
+// changed it judges their peers too, whose forecasts a wave passing through the fleet
+// has moved; where these are many, that is put off.
 func (in *passage) lookAgain() []penumbra.Drift {
 	e := in.engine
 	stacks := in.stacks()
@@ -265,25 +275,54 @@ func (in *passage) lookAgain() []penumbra.Drift {
 	if e.clock.ahead(in.newest) || !e.anyLive(stacks) {
 		at = in.newest // a history, judged as of its end
 	}
+	peers := len(in.types) > 0
+	if peers && e.running.Load() && e.catalogue.Count(stacks, in.types) > peersAtOnce {
+		e.peers.putOff(stacks, in.types, at)
+		peers = false
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var again []penumbra.Address
-	if len(in.types) == 0 {
-		again = slices.Collect(maps.Keys(in.resources))
-	} else {
-		for address, r := range e.resources {
-			if in.resources[address] || in.types[r.Type] && stacks[address.Stack()] {
-				again = append(again, address)
-			}
+	if peers {
+		again = e.ofTypes(func(stack, kind string) bool { return stacks[stack] && in.types[kind] })
+	}
+	for address := range in.resources {
+		r, stack := e.resources[address], address.Stack()
+		if peers && r != nil && in.types[r.Type] && stacks[stack] {
+			continue // it is one of them
+		}
+		if judged, ok := in.judged[address]; !ok || at.Sub(judged) >= sameLook {
+			again = append(again, address)
 		}
 	}
+	return e.judgeAll(again, func(*tracked) time.Time { return at })
+}
+
+// sameLook is the time between two looks in which no forecast moves by what anybody
+// would see: the shortest horizon is an hour.
+const sameLook = time.Minute
+
+// ofTypes returns the resources of some stacks and types. e.mu is held.
+func (e *Engine) ofTypes(chosen penumbra.Scope) []penumbra.Address {
+	var out []penumbra.Address
+	for address, r := range e.resources {
+		if chosen(address.Stack(), r.Type) {
+			out = append(out, address)
+		}
+	}
+	return out
+}
+
+// judgeAll judges resources that have been seen, each as of a time. e.mu is held, and
+// given up now and then.
+func (e *Engine) judgeAll(resources []penumbra.Address, at func(*tracked) time.Time) []penumbra.Drift {
 	var changed []penumbra.Drift
-	for i, address := range again {
+	for i, address := range resources {
 		if i%judgedAtOnce == judgedAtOnce-1 {
 			e.giveWay()
 		}
 		if r := e.resources[address]; r != nil && !r.Deleted && !r.SnapshotTime.IsZero() {
-			changed = append(changed, e.judge(r, nil, at)...)
+			changed = append(changed, e.judge(r, nil, at(r))...)
 		}
 	}
 	return changed

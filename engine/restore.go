@@ -90,6 +90,8 @@ func (e *Engine) restore(ctx context.Context) error {
 		}
 	}
 	e.shadow, e.resources, e.limits, e.late = shadow, resources, limits, false
+	clear(e.behind)
+	e.restored++
 	e.remember()
 	e.catalogue.Reset(func(yield func(catalogue.Line) bool) {
 		for _, r := range e.resources {
@@ -127,6 +129,9 @@ func (e *Engine) loadCheckpoint(ctx context.Context, shadow Shadow) int64 {
 		return 0
 	}
 	c, err := e.cfg.Store.Checkpoint(ctx, e.model.checkpoint())
+	if err == nil && len(c.Data) == 0 {
+		return 0 // it was dropped
+	}
 	if err == nil {
 		_, err = saver.ReadFrom(bytes.NewReader(c.Data))
 	}
@@ -137,26 +142,4 @@ func (e *Engine) loadCheckpoint(ctx context.Context, shadow Shadow) int64 {
 		e.log.Warn("the shadow's checkpoint cannot be used; it is rebuilt from the timeline", "error", err)
 	}
 	return 0
-}
-
-// rebuild puts late observations into their place by replaying the timeline,
-// and saves the shadow at once: an older checkpoint has them out of order.
-func (e *Engine) rebuild(ctx context.Context) error {
-	replayed, err := e.replayLate(ctx)
-	if err != nil || !replayed {
-		return err
-	}
-	return e.checkpoint(ctx)
-}
-
-func (e *Engine) replayLate(ctx context.Context) (replayed bool, err error) {
-	defer e.settled()()
-	e.mu.RLock()
-	late := e.late
-	e.mu.RUnlock()
-	if !late {
-		return false, nil
-	}
-	e.log.Info("observations came late: the shadow is rebuilt from the timeline")
-	return true, e.restore(ctx)
 }

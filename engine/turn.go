@@ -277,7 +277,7 @@ func (e *Engine) take(o *penumbra.Observation) []penumbra.Expectation {
 	if ordered(o) && o.Time.Before(r.last) {
 		// Order decides what a history means, so what comes late cannot be folded
 		// on top. It is stored; a rebuild puts it into its place.
-		e.late = true
+		e.late, e.behind[o.Resource] = true, true
 		return nil
 	}
 	r.note(o)

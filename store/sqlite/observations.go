@@ -232,6 +232,9 @@ func selection(q penumbra.ObservationQuery) (string, []any) {
 	if q.After > 0 {
 		add("o.seq > ?", q.After)
 	}
+	if q.UpTo > 0 {
+		add("o.seq <= ?", q.UpTo)
+	}
 	chosen := "observations o"
 	if len(where) > 0 {
 		chosen += " WHERE " + strings.Join(where, " AND ")

@@ -259,6 +259,7 @@ func testQueries(t *testing.T, s *opened) {
 		"to is exclusive":   {penumbra.ObservationQuery{To: minute(5)}, func(_ int, o penumbra.Observation) bool { return o.Time.Before(minute(5)) }, 0},
 		"far bounds":        {penumbra.ObservationQuery{From: time.Unix(-1e12, 0), To: time.Unix(1e12, 0)}, func(int, penumbra.Observation) bool { return true }, 0},
 		"after":             {penumbra.ObservationQuery{After: 7}, func(i int, _ penumbra.Observation) bool { return i >= 7 }, 0},
+		"up to":             {penumbra.ObservationQuery{UpTo: 7}, func(i int, _ penumbra.Observation) bool { return i < 7 }, 0},
 		"after the last":    {penumbra.ObservationQuery{After: 15}, func(int, penumbra.Observation) bool { return false }, 0},
 		"latest":            {penumbra.ObservationQuery{Latest: 4}, func(int, penumbra.Observation) bool { return true }, 4},
 		"latest at a tie":   {penumbra.ObservationQuery{Latest: 2, To: minute(6)}, func(_ int, o penumbra.Observation) bool { return o.Time.Before(minute(6)) }, 2},
