@@ -216,6 +216,9 @@ func (s *Store) selection(ctx context.Context, q penumbra.ObservationQuery) (f f
 	if err := s.pool.QueryRow(ctx, `SELECT last FROM timelines`).Scan(&last); err != nil {
 		return f, err
 	}
+	if q.UpTo > 0 {
+		last = min(last, q.UpTo)
+	}
 	f.add("seq <= ?", last)
 	if q.Resource != "" {
 		f.add("resource = (SELECT id FROM resources WHERE address = ?)", text(q.Resource))
