@@ -217,7 +217,7 @@ func (s *Store) clear(ctx context.Context, tx pgx.Tx, t *stored.Table) error {
 // Put takes rows of a table in, behind those that were taken in before, and notes how
 // far that is, all or none.
 func (s *Store) Put(ctx context.Context, t *stored.Table, rows []stored.Row, done bool) error {
-	return s.write(ctx, "carry table "+t.Name+" over", func(tx pgx.Tx) error {
+	return s.append(ctx, "carry table "+t.Name+" over", func(tx pgx.Tx) error {
 		if err := s.putRows(ctx, tx, t, rows); err != nil {
 			return err
 		}
@@ -264,25 +264,38 @@ func (s *Store) Number(ctx context.Context, t *stored.Table, last int64) error {
 }
 
 func putObservations(ctx context.Context, tx pgx.Tx, rows []stored.Row) error {
-	last, err := lockTimelines(ctx, tx)
-	if err != nil || len(rows) == 0 {
-		return err
+	if len(rows) == 0 {
+		return nil
 	}
-	records := make([]*stored.Record, len(rows))
+	records := make([]stored.Record, len(rows))
 	for i, row := range rows {
-		r := &stored.Record{Time: row[2].(int64), Kind: penumbra.ObservationKind(row[4].(int64)), Address: penumbra.Address(row[5].(string)), Body: row[6].([]byte)}
-		if seq := row[0].(int64); seq != last+int64(i)+1 || len(row[1].([]byte)) != len(r.Identity) {
-			return fmt.Errorf("%w: observation %d stands behind %d", stored.ErrDamaged, seq, last+int64(i))
+		r := &records[i]
+		id := row[1].([]byte)
+		if len(id) != len(r.Identity) {
+			return fmt.Errorf("%w: observation %d has an identity of %d bytes", stored.ErrDamaged, row[0], len(id))
 		}
-		r.Identity, r.Digest = penumbra.ObservationID(row[1].([]byte)), sha256.Sum256(r.Body)
+		r.Time, r.Kind, r.Address, r.Body = row[2].(int64), penumbra.ObservationKind(row[4].(int64)), penumbra.Address(row[5].(string)), row[6].([]byte)
+		r.Identity, r.Digest = penumbra.ObservationID(id), sha256.Sum256(r.Body)
 		r.Seen.Int64, r.Seen.Valid = row[3].(int64)
 		r.Own, _ = row[7].([]byte)
+		var err error
 		if r.Named, err = stored.Named(r.Own); err != nil {
 			return err
 		}
-		records[i] = r
 	}
-	return insert(ctx, tx, last, records)
+	known, err := look(ctx, tx, records)
+	if err != nil {
+		return err
+	}
+	chosen := make([]*stored.Record, len(records))
+	for i := range records {
+		// Numbers have no gaps in either store.
+		if seq := rows[i][0].(int64); seq != known.last+int64(i)+1 {
+			return fmt.Errorf("%w: observation %d stands behind %d", stored.ErrDamaged, seq, known.last+int64(i))
+		}
+		chosen[i] = &records[i]
+	}
+	return insert(ctx, tx, known, chosen)
 }
 
 func putRollups(ctx context.Context, tx pgx.Tx, rows []stored.Row) error {

@@ -23,19 +23,21 @@ func (s *Store) Append(ctx context.Context, observations []penumbra.Observation)
 		return nil, err
 	}
 	var added []int
-	err = s.write(ctx, "append observations", func(tx pgx.Tx) error {
-		last, err := lockTimelines(ctx, tx)
+	err = s.append(ctx, "append observations", func(tx pgx.Tx) error {
+		known, err := look(ctx, tx, records)
 		if err != nil {
 			return err
 		}
-		if added, err = missing(ctx, tx, records); err != nil || len(added) == 0 {
-			return err
+		var chosen []*stored.Record
+		added = nil
+		for i := range records {
+			if id := records[i].Identity; !known.identities[id] {
+				known.identities[id] = true
+				added = append(added, i)
+				chosen = append(chosen, &records[i])
+			}
 		}
-		chosen := make([]*stored.Record, len(added))
-		for i, at := range added {
-			chosen[i] = &records[at]
-		}
-		return insert(ctx, tx, last, chosen)
+		return insert(ctx, tx, known, chosen)
 	})
 	if err != nil {
 		return nil, err
@@ -47,92 +49,13 @@ func (s *Store) Append(ctx context.Context, observations []penumbra.Observation)
 	return out, nil
 }
 
-// missing returns the indexes of the records that are not stored yet, the first of each
-// identity only.
-func missing(ctx context.Context, tx pgx.Tx, records []stored.Record) ([]int, error) {
-	there := make(map[penumbra.ObservationID]bool, len(records))
-	times, identities, named := make([]int64, len(records)), make([][]byte, len(records)), [][]byte(nil)
-	for i := range records {
-		r := &records[i]
-		times[i], identities[i] = r.Time, r.Identity[:]
-		if r.Named {
-			named = append(named, r.Identity[:])
-		}
-	}
-	// A subquery that has to give one value is looked up for each row, in the one
-	// partition of its time; a join might read them all.
-	statement := `SELECT u.identity FROM unnest($1::bigint[], $2::bytea[]) u(time, identity)
-		WHERE (SELECT o.seq FROM observations o WHERE o.time = u.time AND o.identity = u.identity) IS NOT NULL`
-	args := []any{times, identities}
-	if len(named) > 0 {
-		statement += ` UNION ALL SELECT identity FROM named WHERE identity = ANY($3::bytea[])`
-		args = append(args, named)
-	}
-	rows, err := tx.Query(ctx, statement, args...)
-	if err != nil {
-		return nil, err
-	}
-	var id []byte
-	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-		there[penumbra.ObservationID(id)] = true
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	var added []int
-	for i := range records {
-		if id := records[i].Identity; !there[id] {
-			there[id] = true
-			added = append(added, i)
-		}
-	}
-	return added, nil
-}
-
-// insert stores records under the numbers behind the last one. Who calls it holds the
-// row of timelines.
-func insert(ctx context.Context, tx pgx.Tx, last int64, records []*stored.Record) error {
-	addresses := make([]penumbra.Address, len(records))
-	periods, held, named := map[int64]period{}, map[int64]int64{}, [][]any(nil)
-	starts := make([]int64, len(records))
-	for i, r := range records {
-		p := periodOf(r.Time)
-		addresses[i], starts[i], periods[p.start] = r.Address, p.start, p
-		held[p.start]++
-		if r.Named {
-			named = append(named, []any{r.Identity[:], r.Time})
-		}
-	}
-	if err := makePeriods(ctx, tx, periods); err != nil {
-		return err
-	}
-	resources, err := resourcesOf(ctx, tx, addresses)
-	if err != nil {
-		return err
-	}
-	contents, err := contentsOf(ctx, tx, starts, records)
-	if err != nil {
-		return err
-	}
-	_, err = tx.CopyFrom(ctx, pgx.Identifier{"observations"}, []string{"seq", "time", "identity", "seen", "kind", "resource", "content", "own"},
-		pgx.CopyFromSlice(len(records), func(i int) ([]any, error) {
-			r := records[i]
-			return []any{last + int64(i) + 1, r.Time, r.Identity[:], r.Seen, int16(r.Kind), resources[r.Address], contents[contentKey{starts[i], r.Digest}], r.Own}, nil
-		}))
-	if err != nil {
-		return err
-	}
-	if len(named) > 0 {
-		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"named"}, []string{"identity", "time"}, pgx.CopyFromRows(named)); err != nil {
-			return err
-		}
-	}
-	var batch pgx.Batch
-	for start, n := range held {
-		batch.Queue(`UPDATE periods SET held = held + $2 WHERE start = $1`, start, n)
-	}
-	batch.Queue(`UPDATE timelines SET last = $1`, last+int64(len(records)))
-	return tx.SendBatch(ctx, &batch).Close()
+// known is what is stored already of what records need.
+type known struct {
+	last       int64                           // the number given last
+	identities map[penumbra.ObservationID]bool // of the records
+	periods    map[int64]bool                  // by start
+	resources  map[penumbra.Address]bool
+	contents   map[contentKey]bool
 }
 
 type contentKey struct {
@@ -140,47 +63,122 @@ type contentKey struct {
 	digest [32]byte
 }
 
-// contentsOf returns the numbers of the records' contents, new ones for those that are
-// not stored yet in their period.
-func contentsOf(ctx context.Context, tx pgx.Tx, starts []int64, records []*stored.Record) (map[contentKey]int64, error) {
-	ids := make(map[contentKey]int64, len(records))
-	var periods []int64
-	var digests, bodies [][]byte
-	for i, r := range records {
-		key := contentKey{starts[i], r.Digest}
-		if _, known := ids[key]; !known {
-			ids[key] = 0
-			periods, digests, bodies = append(periods, starts[i]), append(digests, r.Digest[:]), append(bodies, r.Body)
+// look finds out what is stored already, in one round trip. The transaction is alone.
+func look(ctx context.Context, tx pgx.Tx, records []stored.Record) (*known, error) {
+	k := &known{identities: map[penumbra.ObservationID]bool{}, periods: map[int64]bool{}, resources: map[penumbra.Address]bool{}, contents: map[contentKey]bool{}}
+	n := len(records)
+	times, identities, named := make([]int64, n), make([][]byte, n), [][]byte(nil)
+	var starts, contentStarts []int64
+	var addresses []string
+	var digests [][]byte
+	for i := range records {
+		r := &records[i]
+		times[i], identities[i] = r.Time, r.Identity[:]
+		if r.Named {
+			named = append(named, r.Identity[:])
+		}
+		start := periodOf(r.Time).start
+		if _, asked := k.periods[start]; !asked {
+			k.periods[start] = false
+			starts = append(starts, start)
+		}
+		if _, asked := k.resources[r.Address]; !asked {
+			k.resources[r.Address] = false
+			addresses = append(addresses, text(r.Address))
+		}
+		if key := (contentKey{start, r.Digest}); !k.asked(key) {
+			k.contents[key] = false
+			contentStarts, digests = append(contentStarts, start), append(digests, r.Digest[:])
 		}
 	}
-	var start, id int64
+	var batch pgx.Batch
+	batch.Queue(`SELECT last FROM timelines`).QueryRow(func(row pgx.Row) error { return noTimelines(row.Scan(&k.last)) })
+	// A subquery that has to give one value is looked up for each row, in the one
+	// partition of its time; a join might read them all.
+	var id []byte
+	identity := func() error { k.identities[penumbra.ObservationID(id)] = true; return nil }
+	queue(&batch, []any{&id}, identity, `SELECT u.identity FROM unnest($1::bigint[], $2::bytea[]) u(time, identity)
+		WHERE (SELECT o.seq FROM observations o WHERE o.time = u.time AND o.identity = u.identity) IS NOT NULL`, times, identities)
+	if len(named) > 0 {
+		queue(&batch, []any{&id}, identity, `SELECT identity FROM named WHERE identity = ANY($1::bytea[])`, named)
+	}
+	var start int64
+	queue(&batch, []any{&start}, func() error { k.periods[start] = true; return nil }, `SELECT start FROM periods WHERE start = ANY($1::bigint[])`, starts)
+	var address string
+	queue(&batch, []any{&address}, func() error { k.resources[penumbra.Address(untext(address))] = true; return nil },
+		`SELECT address FROM resources WHERE address = ANY($1::text[])`, addresses)
 	var digest []byte
-	take := func(rows pgx.Rows, err error) error {
-		if err != nil {
-			return err
-		}
-		_, err = pgx.ForEachRow(rows, []any{&start, &digest, &id}, func() error {
-			ids[contentKey{start, [32]byte(digest)}] = id
-			return nil
-		})
+	queue(&batch, []any{&start, &digest}, func() error { k.contents[contentKey{start, [32]byte(digest)}] = true; return nil },
+		`SELECT u.period, u.digest FROM unnest($1::bigint[], $2::bytea[]) u(period, digest)
+		WHERE (SELECT c.id FROM contents c WHERE c.period = u.period AND c.digest = u.digest) IS NOT NULL`, contentStarts, digests)
+	return k, tx.SendBatch(ctx, &batch).Close()
+}
+
+func (k *known) asked(key contentKey) bool { _, asked := k.contents[key]; return asked }
+
+// queue puts a query into a batch; each is called once each row was scanned.
+func queue(batch *pgx.Batch, to []any, each func() error, query string, args ...any) {
+	batch.Queue(query, args...).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, to, each)
 		return err
-	}
-	if err := take(tx.Query(ctx, `SELECT * FROM (SELECT u.period, u.digest, (SELECT c.id FROM contents c WHERE c.period = u.period AND c.digest = u.digest) AS id
-		FROM unnest($1::bigint[], $2::bytea[]) u(period, digest)) f WHERE id IS NOT NULL`, periods, digests)); err != nil {
-		return nil, err
-	}
-	var n int
-	for i := range periods {
-		if ids[contentKey{periods[i], [32]byte(digests[i])}] == 0 {
-			periods[n], digests[n], bodies[n] = periods[i], digests[i], bodies[i]
-			n++
-		}
-	}
+	})
+}
+
+// insert stores records under the numbers behind the last one, with what they need that
+// is not stored yet, in one round trip.
+func insert(ctx context.Context, tx pgx.Tx, k *known, records []*stored.Record) error {
+	n := len(records)
 	if n == 0 {
-		return ids, nil
+		return nil
 	}
-	return ids, take(tx.Query(ctx, `INSERT INTO contents (period, digest, body) SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) RETURNING period, digest, id`,
-		periods[:n], digests[:n], bodies[:n]))
+	var batch pgx.Batch
+	var addresses, stacks []string
+	var contentStarts []int64
+	var digests, bodies, named [][]byte
+	var namedTimes []int64
+	held := map[int64]int64{}
+	times, starts, identities, seen, kinds := make([]int64, n), make([]int64, n), make([][]byte, n), make([]sql.NullInt64, n), make([]int16, n)
+	of, says, own := make([]string, n), make([][]byte, n), make([][]byte, n)
+	for i, r := range records {
+		p := periodOf(r.Time)
+		if held[p.start]++; !k.periods[p.start] {
+			k.periods[p.start] = true
+			p.queue(&batch)
+		}
+		if !k.resources[r.Address] {
+			k.resources[r.Address] = true
+			addresses, stacks = append(addresses, text(r.Address)), append(stacks, text(r.Address.Stack()))
+		}
+		if key := (contentKey{p.start, r.Digest}); !k.contents[key] {
+			k.contents[key] = true
+			contentStarts, digests, bodies = append(contentStarts, p.start), append(digests, r.Digest[:]), append(bodies, r.Body)
+		}
+		if r.Named {
+			named, namedTimes = append(named, r.Identity[:]), append(namedTimes, r.Time)
+		}
+		times[i], starts[i], identities[i], seen[i], kinds[i], of[i], says[i], own[i] = r.Time, p.start, r.Identity[:], r.Seen, int16(r.Kind), text(r.Address), r.Digest[:], r.Own
+	}
+	if len(addresses) > 0 { // who saves rollups makes some too
+		batch.Queue(`INSERT INTO resources (address, stack) SELECT * FROM unnest($1::text[], $2::text[]) ORDER BY 1 ON CONFLICT (address) DO NOTHING`, addresses, stacks)
+	}
+	if len(bodies) > 0 {
+		batch.Queue(`INSERT INTO contents (period, digest, body) SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[])`, contentStarts, digests, bodies)
+	}
+	batch.Queue(`INSERT INTO observations (seq, time, identity, seen, kind, resource, content, own)
+		SELECT $1::bigint + ord, u.time, u.identity, u.seen, u.kind, (SELECT id FROM resources WHERE address = u.address),
+			(SELECT c.id FROM contents c WHERE c.period = u.period AND c.digest = u.digest), u.own
+		FROM unnest($2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::smallint[], $7::text[], $8::bytea[], $9::bytea[])
+			WITH ORDINALITY u(time, period, identity, seen, kind, address, digest, own, ord)`,
+		k.last, times, starts, identities, seen, kinds, of, says, own)
+	if len(named) > 0 {
+		batch.Queue(`INSERT INTO named (identity, time) SELECT * FROM unnest($1::bytea[], $2::bigint[])`, named, namedTimes)
+	}
+	for start, n := range held {
+		batch.Queue(`UPDATE periods SET held = held + $2 WHERE start = $1`, start, n)
+	}
+	k.last += int64(n)
+	batch.Queue(`UPDATE timelines SET last = $1`, k.last)
+	return tx.SendBatch(ctx, &batch).Close()
 }
 
 // Observations yields the selected observations, read page by page while the caller

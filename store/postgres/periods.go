@@ -2,13 +2,13 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
@@ -49,33 +49,12 @@ func (p period) bounds() string {
 	return "FOR VALUES FROM (" + from + ") TO (" + to + ")"
 }
 
-// makePeriods makes the partitions that are not there yet. Who calls it holds the row
-// of timelines. A table is made by itself and then attached, which who reads does not
-// wait for.
-func makePeriods(ctx context.Context, tx pgx.Tx, periods map[int64]period) error {
-	starts := make([]int64, 0, len(periods))
-	for start := range periods {
-		starts = append(starts, start)
-	}
-	rows, err := tx.Query(ctx, `SELECT u FROM unnest($1::bigint[]) u WHERE NOT EXISTS (SELECT FROM periods WHERE start = u)`, starts)
-	if err != nil {
-		return err
-	}
-	missing, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return err
-	}
-	for _, start := range missing {
-		p := periods[start]
-		var batch pgx.Batch
-		batch.Queue("CREATE TABLE " + p.name + " (LIKE observations INCLUDING ALL)")
-		batch.Queue("ALTER TABLE observations ATTACH PARTITION " + p.name + " " + p.bounds())
-		batch.Queue(`INSERT INTO periods (start, until, name) VALUES ($1, $2, $3)`, p.start, p.until, p.name)
-		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-			return err
-		}
-	}
-	return nil
+// queue has the partition made, in a transaction that is alone. A table is made by
+// itself and then attached, which who reads does not wait for.
+func (p period) queue(batch *pgx.Batch) {
+	batch.Queue("CREATE TABLE " + p.name + " (LIKE observations INCLUDING ALL)")
+	batch.Queue("ALTER TABLE observations ATTACH PARTITION " + p.name + " " + p.bounds())
+	batch.Queue(`INSERT INTO periods (start, until, name) VALUES ($1, $2, $3)`, p.start, p.until, p.name)
 }
 
 // DropBefore drops what has become old of the timelines: the months that had ended by a
@@ -85,10 +64,7 @@ func (s *Store) DropBefore(ctx context.Context, before time.Time) (dropped int64
 	for {
 		var n int64
 		more := false
-		err := s.write(ctx, "drop old timelines", func(tx pgx.Tx) error {
-			if _, err := lockTimelines(ctx, tx); err != nil {
-				return err
-			}
+		err := s.append(ctx, "drop old timelines", func(tx pgx.Tx) error {
 			var p period
 			err := tx.QueryRow(ctx, `SELECT start, until, name, held FROM periods WHERE until <= $1 ORDER BY start LIMIT 1`, stored.Nanos(before)).Scan(&p.start, &p.until, &p.name, &n)
 			if err == pgx.ErrNoRows {
@@ -114,12 +90,19 @@ func (s *Store) DropBefore(ctx context.Context, before time.Time) (dropped int64
 	}
 }
 
-// lockTimelines makes this transaction the only one that appends, until it ends, and
-// returns the number given last.
-func lockTimelines(ctx context.Context, tx pgx.Tx) (last int64, err error) {
-	err = tx.QueryRow(ctx, `SELECT last FROM timelines FOR UPDATE`).Scan(&last)
-	if err == pgx.ErrNoRows {
-		err = &penumbra.Error{Kind: penumbra.Damaged, What: "number observations: the row of timelines is missing", Remedy: remedies[penumbra.Damaged]}
+// alone begins a transaction that is the only one that appends, until it ends. The lock
+// is waited for before anything else: a transaction that had touched the observations
+// before might not see the partition that another one has made meanwhile.
+const alone = `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT FROM timelines FOR UPDATE`
+
+// append is write of a transaction that is alone.
+func (s *Store) append(ctx context.Context, what string, do func(tx pgx.Tx) error) error {
+	return s.transact(ctx, what, alone, do)
+}
+
+func noTimelines(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%w: the row of timelines is missing", stored.ErrDamaged)
 	}
-	return last, err
+	return err
 }

@@ -261,8 +261,13 @@ const attempts = 5
 // write runs do in a transaction, which is rolled back if do fails. It runs do again
 // if the database has rolled it back for the sake of another transaction.
 func (s *Store) write(ctx context.Context, what string, do func(tx pgx.Tx) error) error {
+	return s.transact(ctx, what, "BEGIN ISOLATION LEVEL READ COMMITTED", do)
+}
+
+// transact is write of a transaction that begins with statements of its own.
+func (s *Store) transact(ctx context.Context, what, begin string, do func(tx pgx.Tx) error) error {
 	attempt := func() (struct{}, error) {
-		err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, do)
+		err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: begin}, do)
 		if err != nil && !again(err) {
 			err = backoff.Permanent(err)
 		}

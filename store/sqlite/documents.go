@@ -83,7 +83,8 @@ func (f *filter) behind(column string, at time.Time, id string) {
 	if id == "" {
 		return
 	}
-	f.conditions = append(f.conditions, "("+column+" < ? OR "+column+" = ? AND id > ?)")
+	// The first condition is what an index is entered by.
+	f.conditions = append(f.conditions, column+" <= ? AND ("+column+" < ? OR id > ?)")
 	f.args = append(f.args, stored.Nanos(at), stored.Nanos(at), id)
 }
 
