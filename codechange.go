@@ -94,3 +94,17 @@ func (c *CodeChange) Brief() string {
 		return "proposed in " + where
 	}
 }
+
+// A Rename is a resource that a plan would destroy at one address and create at
+// another, though it is the same one.
+type Rename struct {
+	From Address `json:"from"`
+	To   Address `json:"to"`
+}
+
+// Renames are those of a stack's code, with the patch that writes their moved blocks;
+// none of both if there is nothing to write.
+type Renames struct {
+	Moves []Rename `json:"moves"`
+	Patch *Patch   `json:"patch,omitempty"`
+}

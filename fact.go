@@ -115,3 +115,28 @@ type Source struct {
 	Title string `json:"title"`
 	URL   string `json:"url"`
 }
+
+// KnowledgeEntry is one piece of the knowledge base, as it is shown.
+type KnowledgeEntry struct {
+	ID    string   `json:"id"`
+	Title string   `json:"title"`
+	Types []string `json:"types"` // of resources, as patterns
+	Paths []string `json:"paths"` // of settings, as patterns
+	// When is the condition and Expr what computes the recommended value, as they are
+	// written; "" for none.
+	When string `json:"when,omitempty"`
+	Expr string `json:"expr,omitempty"`
+	// Fact is what the entry says, without a path.
+	Fact Fact `json:"fact"`
+	// File and Line are where it stands; Own is set for an entry of the user's.
+	File string `json:"file"`
+	Line int    `json:"line"`
+	Own  bool   `json:"own"`
+}
+
+// KnowledgeQuery selects entries of the knowledge base; all if it is empty.
+type KnowledgeQuery struct {
+	ID   string
+	Type string // of a resource, or without a path a pattern such as "aws_*"
+	Path string // of a setting of the type, whatever the conditions
+}

@@ -1,6 +1,7 @@
 package penumbra
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -175,4 +176,55 @@ type ModelPool struct {
 type TypeWeights struct {
 	Type    string    `json:"type"`
 	Weights []float64 `json:"weights"`
+}
+
+// ModelTaskKind is what a task on the model does.
+type ModelTaskKind string
+
+// The kinds of task.
+const (
+	TrainTask  ModelTaskKind = "train"  // candidates are held against the model that serves, and the best is kept
+	ReportTask ModelTaskKind = "report" // the model that serves is judged on the estate's own past
+)
+
+// ModelTaskState says how far a task has come.
+type ModelTaskState string
+
+// The states of a task.
+const (
+	TaskRunning ModelTaskState = "running"
+	TaskDone    ModelTaskState = "done"
+	TaskFailed  ModelTaskState = "failed"
+)
+
+// NewModelTask asks for a task on the timelines that the store holds.
+type NewModelTask struct {
+	Kind ModelTaskKind `json:"kind"`
+	// Families are those to train; all, or the one that the configuration fixes,
+	// without any.
+	Families []string `json:"families,omitempty"`
+	Seed     uint64   `json:"seed,omitempty"`   // of all that is drawn; 0 is the one that serves
+	Window   float64  `json:"window,omitempty"` // share of the time span, the latest, to score on; 0 is 0.2
+	Sample   uint32   `json:"sample,omitempty"` // ask about one resource in so many; 0 about each
+	// Keep keeps the version that serves, also if the new one beats it.
+	Keep bool `json:"keep,omitempty"`
+}
+
+// ModelTask is work on the model that goes on after it was asked for. Tasks are known
+// as long as the daemon runs; what a training has made is a [ModelVersion] for good.
+type ModelTask struct {
+	ID    string         `json:"id"`
+	Asked NewModelTask   `json:"asked"`
+	By    string         `json:"by"`
+	State ModelTaskState `json:"state"`
+	Began time.Time      `json:"began"`
+	Ended time.Time      `json:"ended,omitzero"`
+	Error string         `json:"error,omitempty"` // of a failed one
+	// Sentence says what came of it.
+	Sentence string `json:"sentence,omitempty"`
+	Version  int    `json:"version,omitempty"` // that a training has made, 0 for none
+	Promoted bool   `json:"promoted,omitempty"`
+	// Figures are those of `penumbra model report` or `penumbra train`, as these print
+	// them as JSON.
+	Figures json.RawMessage `json:"figures,omitempty"`
 }

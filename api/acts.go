@@ -31,7 +31,7 @@ var acts = map[string]penumbra.Act{
 	"get-status": "status.read", "list-resources": "resource.read", "get-shadow": "resource.read", "explain": "resource.read",
 	"list-drifts": "drift.read", "get-drift": "drift.read", "list-anomalies": "anomaly.read", "get-anomaly": "anomaly.read",
 	"list-rollups": "metric.read", "list-inputs": "input.read", "list-unmapped": "input.read", "stream-news": "news.read",
-	"get-model": "model.read", "list-model-versions": "model.read",
+	"list-knowledge": "knowledge.read", "get-model": "model.read", "list-model-versions": "model.read",
 
 	"acknowledge-drift": "drift.acknowledge", "snooze-drift": "drift.snooze", "accept-drift": "drift.accept",
 	"list-proposals": "proposal.read", "get-proposal": "proposal.read", "adopt-part": "proposal.adopt", "customize-proposal": "proposal.customize",
@@ -39,6 +39,7 @@ var acts = map[string]penumbra.Act{
 	"list-runs": "run.read", "get-run": "run.read", "rollback-run": "run.rollback", "review-run": "run.review",
 	"list-freezes": "freeze.read", "freeze": "stack.freeze", "lift-freeze": "stack.unfreeze",
 
+	"find-moved": "stack.plan", "start-model-task": "model.change", "list-model-tasks": "model.read", "get-model-task": "model.read",
 	"add-model-version": "model.change", "promote-model-version": "model.change", "rollback-model": "model.change",
 	"ingest-observations": "timeline.ingest", "export-observations": "timeline.export", "read-stack": "stack.refresh", "retry-unmapped": "input.retry",
 	"start-recording": "metric.record", "list-recorded-values": "metric.record", "end-recording": "metric.record",

@@ -151,9 +151,11 @@ func (c *Client) Model(ctx context.Context) (penumbra.ModelStatus, error) {
 
 // Versions implements [Modeller].
 func (c *Client) Versions(ctx context.Context) ([]penumbra.ModelVersion, error) {
-	var list versionList
-	err := c.get(ctx, "/v1/model/versions", nil, &list)
-	return list.Versions, err
+	return collect(each(0, func(size int, cursor string) ([]penumbra.ModelVersion, string, error) {
+		var list versionList
+		err := c.get(ctx, "/v1/model/versions", params{}.page(size, cursor), &list)
+		return list.Versions, list.Next, err
+	}))
 }
 
 // AddVersion implements [Modeller].
@@ -189,8 +191,17 @@ func (c *Client) Inputs(ctx context.Context) ([]penumbra.InputStatus, error) {
 
 // Unmapped implements [Listener].
 func (c *Client) Unmapped(ctx context.Context, limit int) (penumbra.Unmapped, error) {
-	var unmapped penumbra.Unmapped
-	return unmapped, c.get(ctx, "/v1/unmapped", params{}.number("limit", int64(limit)), &unmapped)
+	var whole penumbra.Unmapped
+	kinds, err := collect(each(limit, func(size int, cursor string) ([]penumbra.UnmappedKind, string, error) {
+		var page unmappedPage
+		err := c.get(ctx, "/v1/unmapped", params{}.page(size, cursor), &page)
+		if cursor == "" {
+			whole.Records, whole.Dropped = page.Records, page.Dropped
+		}
+		return page.Kinds, page.Next, err
+	}))
+	whole.Kinds = kinds
+	return whole, err
 }
 
 // Remap implements [Listener].

@@ -77,7 +77,7 @@ func fullRecorder(t *testing.T) *recorder {
 	return &recorder{
 		inputs: exampleInputs(), unmapped: exampleUnmapped(), remapped: penumbra.RemapReport{Tried: 9, Mapped: 4},
 		anomalies: []penumbra.Anomaly{anomaly, {ID: "a-1", Kind: penumbra.Silence, Time: exampleTime, Ended: exampleTime.Add(time.Hour)}}, rollups: []penumbra.Rollup{exampleRollup()},
-		channels: []penumbra.ChannelStatus{exampleChannel()}, notices: []penumbra.Notice{exampleNotice()},
+		known: []penumbra.KnowledgeEntry{exampleKnowledge()}, channels: []penumbra.ChannelStatus{exampleChannel()}, notices: []penumbra.Notice{exampleNotice()},
 		recording: "v-1", recorded: exampleRecorded(),
 		status: exampleStatus(), resources: exampleResources(), shadow: view, explained: []penumbra.Explanation{exampleExplanation()}, drifts: []penumbra.Drift{drift},
 		proposals: []penumbra.Proposal{proposal}, omitted: []penumbra.Omitted{{Kind: penumbra.Adopt, Reason: "sensitive"}},
@@ -116,6 +116,8 @@ func TestRoundTrip(t *testing.T) {
 		After: 3, Before: 9, Limit: 5, Latest: true,
 	}
 	anomalyQuery := penumbra.AnomalyQuery{ID: "a/1", Resource: hostileAddress, Stack: "shop", Active: true, From: exampleTime, Limit: 9}
+	taskAsked := penumbra.NewModelTask{Kind: penumbra.TrainTask, Families: []string{"pooled"}, Seed: 7, Window: .3, Sample: 2, Keep: true}
+	knowledgeAsked := penumbra.KnowledgeQuery{Type: "aws_db_*", Path: "instance_class"}
 	noticeQuery := penumbra.NoticeQuery{ID: "m/1", Channel: "ops", States: []penumbra.NoticeState{penumbra.NoticeDead}, Limit: 9}
 	rollupQuery := penumbra.RollupQuery{Resource: hostileAddress, Metric: "a&b=<c>", Span: 15 * time.Minute, From: exampleTime, To: until}
 	large := bytes.Repeat([]byte{0, 255, 7}, 1<<20) // more than a body may have elsewhere
@@ -191,8 +193,8 @@ func TestRoundTrip(t *testing.T) {
 		{func(ctx context.Context, c *Client) (any, error) { return c.Promote(ctx, 3, "alice", "a <reason>") }, r.versions[0], []any{"Promote", 3, "alice", "a <reason>"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.RollbackModel(ctx, "alice") }, r.versions[0], []any{"RollbackModel", "alice"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Inputs(ctx) }, r.inputs, []any{"Inputs"}},
-		{func(ctx context.Context, c *Client) (any, error) { return c.Unmapped(ctx, 40) }, r.unmapped, []any{"Unmapped", 40}},
-		{func(ctx context.Context, c *Client) (any, error) { return c.Unmapped(ctx, 0) }, r.unmapped, []any{"Unmapped", 0}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.Unmapped(ctx, 40) }, r.unmapped, []any{"Unmapped", 41}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.Unmapped(ctx, 0) }, r.unmapped, []any{"Unmapped", 1001}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Remap(ctx) }, r.remapped, []any{"Remap"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Anomalies(ctx, anomalyQuery) }, r.anomalies, []any{"Anomalies", oneMoreAnomaly(anomalyQuery)}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Anomalies(ctx, penumbra.AnomalyQuery{}) }, r.anomalies, []any{"Anomalies", penumbra.AnomalyQuery{Limit: largestPage + 1}}},
@@ -201,6 +203,10 @@ func TestRoundTrip(t *testing.T) {
 		{func(ctx context.Context, c *Client) (any, error) { return nil, c.Trigger(ctx, "shop") }, nil, []any{"Trigger", "shop"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Channels(ctx) }, r.channels, []any{"Channels"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Notices(ctx, noticeQuery) }, r.notices, []any{"Notices", noticeQuery}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.Moved(ctx, "shop/a") }, exampleRenames(), []any{"Moved", "shop/a"}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.StartTask(ctx, taskAsked) }, exampleTask(), []any{"StartTask", taskAsked}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.ModelTasks(ctx) }, []penumbra.ModelTask{exampleTask()}, []any{"ModelTasks"}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.Knowledge(ctx, knowledgeAsked) }, r.known, []any{"Knowledge", knowledgeAsked}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.ResendNotice(ctx, "m/1") }, r.notices[0], []any{"ResendNotice", "m/1"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.TestChannel(ctx, "ops", "eve") }, r.notices[0], []any{"TestChannel", "ops", "alice"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.StartRecording(ctx) }, r.recording, []any{"StartRecording"}},

@@ -42,7 +42,7 @@ func Handler(s Service, who Authenticator, version string, opts ...HandlerOption
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	mux.Handle("POST "+loginPath, router)
-	mux.Handle("/", authenticated(who, once(o.answers, time.Now, router)))
+	mux.Handle("/", authenticated(who, once(o.answers, time.Now, conditional(router))))
 	return knownHost(plainHeaders(mux))
 }
 
@@ -148,7 +148,7 @@ func act[I any](a huma.API, r route, handle func(context.Context, *I) error) {
 }
 
 func (r route) operation(a huma.API) huma.Operation {
-	return huma.Operation{
+	op := huma.Operation{
 		Method: r.method, Path: r.path, OperationID: r.id, Tags: []string{r.tag},
 		Summary: r.summary, Description: r.description, Metadata: map[string]any{actKey: actOf(r.id)},
 		Responses: map[string]*huma.Response{"default": problemResponse(a)},
@@ -156,4 +156,12 @@ func (r route) operation(a huma.API) huma.Operation {
 		// context of whatever takes longer. The server bounds the pauses of a body.
 		BodyReadTimeout: -1,
 	}
+	if polled[r.path] {
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: "If-None-Match", In: "header", Schema: &huma.Schema{Type: huma.TypeString},
+			Description: "The ETag of an answer that is at hand: if nothing is different, the answer is 304 without a body.", Example: `W/"3f1c9e0b7a2d4c58"`,
+		})
+		op.Responses["304"] = &huma.Response{Description: "Nothing is different from the answer whose ETag was given."}
+	}
+	return op
 }

@@ -16,9 +16,17 @@ type inputList struct {
 	Inputs []penumbra.InputStatus `json:"inputs"`
 }
 
-type unmappedQuery struct {
-	Limit int `query:"limit" minimum:"0" doc:"At most so many kinds; 0 for all." example:"50"`
+type unmappedQuery struct{ Paging }
+
+// unmappedPage is a page of [penumbra.Unmapped]: the counts are of all pages.
+type unmappedPage struct {
+	Records int64                      `json:"records" doc:"Of all kinds, on all pages."`
+	Kinds   []penumbra.UnmappedKind    `json:"kinds" doc:"The most frequent first."`
+	Dropped []penumbra.UnmappedDropped `json:"dropped,omitempty" doc:"Records that had to go for newer ones, by input."`
+	Next    string                     `json:"next,omitempty" doc:"The cursor of the next page, absent on the last."`
 }
+
+func (p unmappedPage) next() string { return p.Next }
 
 type anomalyList struct {
 	Anomalies []penumbra.Anomaly `json:"anomalies"`
@@ -72,13 +80,23 @@ func addListening(a huma.API, s Listener) {
 		inputs, err := s.Inputs(ctx)
 		return inputList{orEmpty(inputs)}, err
 	})
-	answer(a, route{http.MethodGet, "/v1/unmapped", "list-unmapped", "watch",
-		"Log records without a resource", "Records that are kept aside because nobody knows which resource they are about, summed up by kind, the most frequent first. A rule maps them; see docs/events.md.",
-		exampleUnmapped(),
-	}, func(ctx context.Context, in *unmappedQuery) (penumbra.Unmapped, error) {
-		unmapped, err := s.Unmapped(ctx, in.Limit)
-		unmapped.Kinds = orEmpty(unmapped.Kinds)
-		return unmapped, err
+	pages(a, route{http.MethodGet, "/v1/unmapped", "list-unmapped", "watch",
+		"Log records without a resource", "Records that are kept aside because nobody knows which resource they are about, summed up by kind, the most frequent first. They are summed up anew for each page: a kind whose place changes meanwhile may be missed or come twice. A rule maps them; see docs/events.md.",
+		unmappedPage{Records: exampleUnmapped().Records, Kinds: exampleUnmapped().Kinds},
+	}, func(in *unmappedQuery) *Paging { return &in.Paging }, func(ctx context.Context, in *unmappedQuery) (unmappedPage, error) {
+		var from int
+		if err := penumbra.ReadCursor(in.Cursor, &from); err != nil {
+			return unmappedPage{}, err
+		}
+		u, err := s.Unmapped(ctx, max(0, from)+in.Limit+1)
+		if err != nil {
+			return unmappedPage{}, err
+		}
+		page := unmappedPage{Records: u.Records, Dropped: u.Dropped, Kinds: orEmpty(u.Kinds[min(max(0, from), len(u.Kinds)):])}
+		if len(page.Kinds) > in.Limit {
+			page.Kinds, page.Next = page.Kinds[:in.Limit], penumbra.WriteCursor(max(0, from)+in.Limit)
+		}
+		return page, nil
 	})
 	answer(a, route{http.MethodPost, "/v1/unmapped/retry", "retry-unmapped", "timeline",
 		"Try the unmapped records again", "Maps the records that are kept aside with the rules and resources of now. What fits becomes events of its resource, at the time at which it happened.",

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -14,7 +16,12 @@ const maxVersion = 512 << 20
 
 type versionList struct {
 	Versions []penumbra.ModelVersion `json:"versions" doc:"The newest first."`
+	Next     string                  `json:"next,omitempty" doc:"The cursor of the next page, absent on the last."`
 }
+
+func (l versionList) next() string { return l.Next }
+
+type versionQuery struct{ Paging }
 
 type newVersion struct {
 	Body struct {
@@ -37,6 +44,17 @@ type modelRollback struct {
 	}
 }
 
+// pageOfVersions returns the newest versions below a number, of all if it is 0.
+func pageOfVersions(versions []penumbra.ModelVersion, before, limit int) versionList {
+	list := slices.DeleteFunc(slices.Clone(versions), func(v penumbra.ModelVersion) bool { return before != 0 && v.Number >= before })
+	slices.SortFunc(list, func(a, b penumbra.ModelVersion) int { return cmp.Compare(b.Number, a.Number) })
+	if len(list) <= limit {
+		return versionList{Versions: orEmpty(list)}
+	}
+	list = list[:limit]
+	return versionList{list, penumbra.WriteCursor(list[limit-1].Number)}
+}
+
 func addModels(a huma.API, s Modeller) {
 	answer(a, route{http.MethodGet, "/v1/model", "get-model", "watch",
 		"The model that keeps the shadow", "Its family, the active version and why it is that one; where it is a pool of experts, what they weigh over the estate and by type of resource.",
@@ -44,12 +62,19 @@ func addModels(a huma.API, s Modeller) {
 	}, func(ctx context.Context, _ *none) (penumbra.ModelStatus, error) {
 		return s.Model(ctx)
 	})
-	answer(a, route{http.MethodGet, "/v1/model/versions", "list-model-versions", "watch",
+	pages(a, route{http.MethodGet, "/v1/model/versions", "list-model-versions", "watch",
 		"Versions of the model", "Trained ones and those that the model learnt while it served, the newest first, with their scores on the latest window.",
-		versionList{[]penumbra.ModelVersion{exampleVersion()}},
-	}, func(ctx context.Context, _ *none) (versionList, error) {
+		versionList{Versions: []penumbra.ModelVersion{exampleVersion()}},
+	}, func(in *versionQuery) *Paging { return &in.Paging }, func(ctx context.Context, in *versionQuery) (versionList, error) {
+		var before int
+		if err := penumbra.ReadCursor(in.Cursor, &before); err != nil {
+			return versionList{}, err
+		}
 		versions, err := s.Versions(ctx)
-		return versionList{orEmpty(versions)}, err
+		if err != nil {
+			return versionList{}, err
+		}
+		return pageOfVersions(versions, before, in.Limit), nil
 	})
 	add := route{http.MethodPost, "/v1/model/versions", "add-model-version", "resolve",
 		"Add a version of the model", "Keeps it as a candidate. It serves only once it is promoted.",

@@ -16,6 +16,12 @@ type shelf struct {
 	runs []penumbra.Run
 }
 
+func (s *shelf) Unmapped(_ context.Context, limit int) (penumbra.Unmapped, error) {
+	u := s.unmapped
+	u.Kinds = u.Kinds[:min(limit, len(u.Kinds))]
+	return u, nil
+}
+
 func (s *shelf) FindResources(_ context.Context, q penumbra.ResourceQuery) (penumbra.ResourcePage, error) {
 	var from int
 	if err := penumbra.ReadCursor(q.After, &from); err != nil {
@@ -44,6 +50,9 @@ func newShelf() *shelf {
 	for i := range 2*largestPage + 5 {
 		s.resources = append(s.resources, penumbra.ResourceStatus{Address: penumbra.NewAddress("shop", fmt.Sprint("vm.a", i)), Type: "vm"})
 		s.runs = append(s.runs, penumbra.Run{ID: fmt.Sprint("r-", i), Started: exampleTime})
+		s.versions = append([]penumbra.ModelVersion{{Number: i + 1}}, s.versions...)
+		s.unmapped.Kinds = append(s.unmapped.Kinds, penumbra.UnmappedKind{Action: fmt.Sprint("a-", i), Count: int64(5000 - i)})
+		s.unmapped.Records += int64(5000 - i)
 	}
 	return s
 }
@@ -52,8 +61,8 @@ func newShelf() *shelf {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	s := newShelf()
-	for _, path := range []string{"/v1/resources", "/v1/runs"} {
-		target := path + "?limit=300&stack="
+	for _, path := range []string{"/v1/resources", "/v1/runs", "/v1/model/versions", "/v1/unmapped"} {
+		target := path + "?limit=300"
 		for n := 1; ; n++ {
 			w := request(Handler(s, opens(testToken), "0"), "GET", target, "", nil)
 			link := w.Header().Get("Link")
@@ -83,6 +92,16 @@ func TestPages(t *testing.T) {
 		if err != nil || len(runs) != 1500 || runs[1499].ID != "r-1499" {
 			t.Errorf("%s: %d runs, error %v", way, len(runs), err)
 		}
+		versions, err := c.Versions(t.Context())
+		if err != nil || len(versions) != len(s.versions) || versions[0].Number != len(s.versions) || versions[2004].Number != 1 {
+			t.Errorf("%s: %d versions, error %v", way, len(versions), err)
+		}
+		for limit, want := range map[int]int{0: len(s.unmapped.Kinds), 1500: 1500, 7: 7} {
+			u, err := c.Unmapped(t.Context(), limit)
+			if err != nil || len(u.Kinds) != want || u.Records != s.unmapped.Records || u.Kinds[want-1].Action != fmt.Sprint("a-", want-1) {
+				t.Errorf("%s: %d of %d kinds without a resource, %d records, error %v", way, len(u.Kinds), want, u.Records, err)
+			}
+		}
 		seen := 0
 		for _, err := range c.EachResource(t.Context(), penumbra.ResourceQuery{}) {
 			if seen++; err != nil || seen == 3 {
@@ -99,7 +118,7 @@ func TestPagingMistakes(t *testing.T) {
 	t.Parallel()
 	h := Handler(newShelf(), opens(testToken), "0")
 	for _, query := range []string{"limit=0", "limit=1001", "cursor=%7E", "cursor=bm9uZQ"} {
-		for _, path := range []string{"/v1/resources", "/v1/runs", "/v1/decisions", "/v1/anomalies"} {
+		for _, path := range []string{"/v1/resources", "/v1/runs", "/v1/decisions", "/v1/anomalies", "/v1/model/versions", "/v1/unmapped"} {
 			if w := request(h, "GET", path+"?"+query, "", nil); w.Code != 422 {
 				t.Errorf("%s?%s answers %d %s", path, query, w.Code, w.Body)
 			}

@@ -55,6 +55,7 @@ type recorder struct {
 	rollups   []penumbra.Rollup
 	channels  []penumbra.ChannelStatus
 	notices   []penumbra.Notice
+	known     []penumbra.KnowledgeEntry
 	recording string
 	recorded  penumbra.RecordedValues
 	told      bulletin
@@ -309,4 +310,20 @@ func (r *recorder) FindResources(_ context.Context, q penumbra.ResourceQuery) (p
 
 func (r *recorder) FindDrifts(_ context.Context, q penumbra.DriftQuery) (penumbra.DriftPage, error) {
 	return penumbra.DriftPage{Drifts: r.drifts, Found: len(r.drifts)}, r.record("FindDrifts", q)
+}
+
+func (r *recorder) Knowledge(_ context.Context, q penumbra.KnowledgeQuery) ([]penumbra.KnowledgeEntry, error) {
+	return r.known, r.record("Knowledge", q)
+}
+
+func (r *recorder) Moved(_ context.Context, stack string) (penumbra.Renames, error) {
+	return exampleRenames(), r.record("Moved", stack)
+}
+
+func (r *recorder) StartTask(_ context.Context, n penumbra.NewModelTask) (penumbra.ModelTask, error) {
+	return exampleTask(), r.record("StartTask", n)
+}
+
+func (r *recorder) ModelTasks(context.Context) ([]penumbra.ModelTask, error) {
+	return []penumbra.ModelTask{exampleTask()}, r.record("ModelTasks")
 }

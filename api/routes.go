@@ -28,6 +28,9 @@ func addRoutes(a huma.API, s Service) {
 	addLogin(a, s, s)
 	addNews(a, s)
 	addNotices(a, s)
+	addKnowledge(a, s)
+	addMoved(a, s)
+	addTasks(a, s)
 }
 
 type none struct{}

@@ -182,4 +182,7 @@ type Answerer interface {
 	Keeper
 	Issuer
 	Notifier
+	Librarian
+	Mover
+	Tasker
 }

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/penumbra-iac/penumbra"
@@ -86,6 +87,55 @@ func (s *Service) RollbackModel(ctx context.Context, _ string) (penumbra.ModelVe
 		return penumbra.ModelVersion{}, err
 	}
 	return s.inner.RollbackModel(ctx, name(ctx))
+}
+
+// StartTask implements [api.Tasker]. Judging costs what training costs, so that both are
+// for who may change the model.
+func (s *Service) StartTask(ctx context.Context, n penumbra.NewModelTask) (t penumbra.ModelTask, err error) {
+	if err := s.allow(ctx, "model.change", penumbra.Target{}); err != nil {
+		return t, err
+	}
+	return t, s.do(ctx, "model.change", penumbra.Target{}, map[string]string{"task": string(n.Kind)}, func() error {
+		t, err = s.inner.StartTask(ctx, n)
+		return err
+	})
+}
+
+// ModelTasks implements [api.Tasker]. The figures are of the whole estate, and for who may
+// ask for them.
+func (s *Service) ModelTasks(ctx context.Context) ([]penumbra.ModelTask, error) {
+	if err := s.Reach(ctx, "model.read"); err != nil {
+		return nil, err
+	}
+	list, err := s.inner.ModelTasks(ctx)
+	if err != nil || s.May(ctx, "model.change", penumbra.Target{}) == nil {
+		return list, err
+	}
+	out := slices.Clone(list)
+	for i := range out {
+		out[i].Figures = nil
+	}
+	return out, nil
+}
+
+// Moved implements [api.Mover].
+func (s *Service) Moved(ctx context.Context, stack string) (found penumbra.Renames, err error) {
+	t := penumbra.Target{Stack: stack}
+	if err := s.allow(ctx, "stack.plan", t); err != nil {
+		return found, err
+	}
+	err = s.do(ctx, "stack.plan", t, map[string]string{"what": "renames"}, func() error {
+		found, err = s.inner.Moved(ctx, stack)
+		return err
+	})
+	if err != nil {
+		return penumbra.Renames{}, err
+	}
+	h, err := s.view(ctx).sees(stack, "", stack)
+	if err != nil {
+		return penumbra.Renames{}, err
+	}
+	return hide(h, found), nil
 }
 
 // StartRecording implements [api.Recorder]. A recording has the metrics of all.

@@ -470,3 +470,21 @@ func (e *estate) FindDrifts(_ context.Context, q penumbra.DriftQuery) (penumbra.
 func (e *estate) SignIn(_ context.Context, name, _, _ string) (*penumbra.Principal, error) {
 	return &penumbra.Principal{ID: "user:" + name, Name: name, Kind: penumbra.PersonPrincipal}, nil
 }
+
+func (e *estate) Knowledge(context.Context, penumbra.KnowledgeQuery) ([]penumbra.KnowledgeEntry, error) {
+	return nil, nil
+}
+
+func (e *estate) StartTask(_ context.Context, n penumbra.NewModelTask) (penumbra.ModelTask, error) {
+	e.note("start task")
+	return penumbra.ModelTask{ID: "x", Asked: n}, nil
+}
+
+func (e *estate) ModelTasks(context.Context) ([]penumbra.ModelTask, error) {
+	return []penumbra.ModelTask{{ID: "x", State: penumbra.TaskDone, Figures: []byte(`{"known":true}`)}}, nil
+}
+
+func (e *estate) Moved(_ context.Context, stack string) (penumbra.Renames, error) {
+	e.note("plan " + stack)
+	return penumbra.Renames{Moves: []penumbra.Rename{{From: penumbra.Address(stack + "/vm.a"), To: penumbra.Address(stack + "/vm.b")}}, Patch: &penumbra.Patch{Stack: stack, Note: planted, Files: []penumbra.FilePatch{{Path: "moved.tf", After: planted, Diff: planted}}}}, nil
+}

@@ -71,6 +71,7 @@ var reads = map[string]func(context.Context, *guard.Service) (any, error){
 	"an adoption": func(ctx context.Context, s *guard.Service) (any, error) {
 		return s.AdoptPart(ctx, "d-shop-vm", nil, false, "")
 	},
+	"renames":            func(ctx context.Context, s *guard.Service) (any, error) { return s.Moved(ctx, "shop") },
 	"a way back":         func(ctx context.Context, s *guard.Service) (any, error) { return s.Rollback(ctx, "r-d-shop-vm", "") },
 	"a review":           func(ctx context.Context, s *guard.Service) (any, error) { return s.Review(ctx, "r-d-shop-vm") },
 	"an acknowledgement": func(ctx context.Context, s *guard.Service) (any, error) { return s.Acknowledge(ctx, "d-shop-vm", "") },
@@ -84,7 +85,7 @@ var reads = map[string]func(context.Context, *guard.Service) (any, error){
 
 // have are those of them that hold values.
 var have = []string{"drifts", "found drifts", "the found drift", "a drift", "a shadow", "explanations", "proposals", "a proposal", "runs", "a run", "anomalies", "unmapped", "an approval",
-	"a customised proposal", "an adoption", "a way back", "a review", "an acknowledgement", "an acceptance", "a snooze"}
+	"a customised proposal", "an adoption", "a way back", "renames", "a review", "an acknowledgement", "an acceptance", "a snooze"}
 
 func written(t testing.TB, x any) string {
 	t.Helper()
@@ -442,4 +443,16 @@ func (e *lawful) Proposal(ctx context.Context, id string) (penumbra.Proposal, er
 	p, err := e.estate.Proposal(ctx, id)
 	p.Kind, p.Plan, p.Patch, p.Policy = penumbra.GuardPolicy, nil, nil, &penumbra.PolicyFile{Name: "guard.cedar"}
 	return p, err
+}
+
+// The figures of a model are of the whole estate: who sees a part of it sees how it went.
+func TestFiguresAreForWhoMayAskForThem(t *testing.T) {
+	t.Parallel()
+	s, _, _ := before(t)
+	for role, want := range map[penumbra.Role]bool{penumbra.Viewer: false, penumbra.Approver: false, penumbra.Admin: true} {
+		list, err := s.ModelTasks(as(t, penumbra.Grant{Role: role, Values: true, Logs: true}))
+		if err != nil || len(list) != 1 || list[0].ID != "x" || (list[0].Figures != nil) != want {
+			t.Errorf("%s: %+v, %v", role, list, err)
+		}
+	}
 }

@@ -134,7 +134,7 @@ var bodies = map[string]string{
 	"rollback-run": `{}`, "review-run": "", "freeze": `{"stacks":["STACK"],"reason":"r"}`, "lift-freeze": `{}`, "read-stack": "", "retry-unmapped": "",
 	"add-model-version":     `{"version":{"number":0,"family":"pooled","origin":"trained","state":"candidate","created":"2026-01-01T00:00:00Z","sources":[],"observations":0,"why":"","seed":0,"before":0,"kept":false,"size":0}}`,
 	"promote-model-version": `{}`, "rollback-model": `{}`, "ingest-observations": "{}", "start-recording": "", "end-recording": "",
-	"test-channel": "", "resend-notice": "",
+	"test-channel": "", "resend-notice": "", "find-moved": "", "start-model-task": `{"kind":"train"}`,
 }
 
 // queries are what routes are asked besides, where what they are on stands there.

@@ -320,3 +320,11 @@ func (s *Service) Rollups(ctx context.Context, q penumbra.RollupQuery) ([]penumb
 	}
 	return out, nil
 }
+
+// Knowledge implements [api.Librarian]. It is of no stack.
+func (s *Service) Knowledge(ctx context.Context, q penumbra.KnowledgeQuery) ([]penumbra.KnowledgeEntry, error) {
+	if err := s.Reach(ctx, "knowledge.read"); err != nil {
+		return nil, err
+	}
+	return s.inner.Knowledge(ctx, q)
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -95,11 +96,27 @@ func (a *app) showCheck(base *knowledge.Base, mistakes knowledge.Mistakes) error
 	return nil
 }
 
-// known reads the knowledge base of the configuration, and refuses one with mistakes.
-func (a *app) known() (*knowledge.Base, error) {
+// find asks the daemon what it knows, or without one the configuration.
+func (a *app) find(ctx context.Context, q penumbra.KnowledgeQuery) ([]penumbra.KnowledgeEntry, error) {
 	if err := a.Outputs("human", "json"); err != nil {
 		return nil, err
 	}
+	daemon, err := a.Daemon(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if daemon != nil {
+		return daemon.Knowledge(ctx, q)
+	}
+	base, err := a.known()
+	if err != nil {
+		return nil, err
+	}
+	return base.Find(q)
+}
+
+// known reads the knowledge base of the configuration, and refuses one with mistakes.
+func (a *app) known() (*knowledge.Base, error) {
 	c, err := a.Config()
 	if err != nil {
 		return nil, err
@@ -120,20 +137,17 @@ func (a *app) knowledgeListCommand() *cobra.Command {
   penumbra knowledge list --type 'google_*'
   penumbra knowledge list -o json | jq -r '.[] | select(.fact.one_way) | .id'`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			base, err := a.known()
-			if err != nil {
-				return err
-			}
-			list, err := base.Select(kind)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			list, err := a.find(cmd.Context(), penumbra.KnowledgeQuery{Type: kind})
 			if err != nil {
 				return err
 			}
 			if a.Output == "json" {
-				return a.JSON(append([]*knowledge.Entry{}, list...))
+				return a.JSON(append([]penumbra.KnowledgeEntry{}, list...))
 			}
 			t := a.Table("ID", "TYPES", "SETTINGS", "SAYS", "YOURS")
-			for _, e := range list {
+			for i := range list {
+				e := &list[i]
 				own := ""
 				if e.Own {
 					own = "yes"
@@ -177,32 +191,29 @@ func (a *app) knowledgeShowCommand() *cobra.Command {
   penumbra knowledge show postgresql shared_buffers
   penumbra knowledge show shop/aws_db_instance.main allocated_storage -o json`,
 		Args: cobra.RangeArgs(1, 2),
-		RunE: func(_ *cobra.Command, args []string) error {
-			base, err := a.known()
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q := penumbra.KnowledgeQuery{ID: args[0]}
+			if len(args) == 2 {
+				q = penumbra.KnowledgeQuery{Type: typeOf(args[0]), Path: args[1]}
+			}
+			list, err := a.find(cmd.Context(), q)
 			if err != nil {
 				return err
 			}
-			var list []*knowledge.Entry
-			if len(args) == 1 {
-				e, ok := base.Entry(args[0])
-				if !ok {
-					return &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no entry %q", args[0]), Remedy: "see `penumbra knowledge list`; for a setting name a type and a path"}
-				}
-				list = []*knowledge.Entry{e}
-			} else if list = base.About(typeOf(args[0]), args[1]); len(list) == 0 {
+			if len(list) == 0 {
 				return &penumbra.Error{
-					Kind: penumbra.NotFound, What: fmt.Sprintf("nothing is known of %s of %s", args[1], typeOf(args[0])),
-					Remedy: "see `penumbra knowledge list --type " + typeOf(args[0]) + "`, or write an entry (docs/knowledge.md)",
+					Kind: penumbra.NotFound, What: fmt.Sprintf("nothing is known of %s of %s", q.Path, q.Type),
+					Remedy: "see `penumbra knowledge list --type " + q.Type + "`, or write an entry (docs/knowledge.md)",
 				}
 			}
 			if a.Output == "json" {
 				return a.JSON(list)
 			}
-			for i, e := range list {
+			for i := range list {
 				if i > 0 {
 					fmt.Fprintln(a.Out)
 				}
-				a.showEntry(e)
+				a.showEntry(&list[i])
 			}
 			return nil
 		},
@@ -226,7 +237,7 @@ func typeOf(arg string) string {
 	return kind
 }
 
-func (a *app) showEntry(e *knowledge.Entry) {
+func (a *app) showEntry(e *penumbra.KnowledgeEntry) {
 	f := &e.Fact
 	fmt.Fprintln(a.Out, a.Paint(console.Bold, e.Title))
 	row := func(name, text string) {

@@ -2,6 +2,7 @@ package knowledge
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/penumbra-iac/penumbra"
@@ -175,4 +176,31 @@ func (b *Base) Select(kind string) ([]*Entry, error) {
 		}
 	}
 	return out, nil
+}
+
+// Find returns the entries that a query selects, by their identifiers. It returns an
+// error of kind NotFound if one is named that is not there, and of kind Invalid if the
+// query makes no sense.
+func (b *Base) Find(q penumbra.KnowledgeQuery) ([]penumbra.KnowledgeEntry, error) {
+	var list []*Entry
+	var err error
+	switch {
+	case q.ID != "":
+		e, ok := b.Entry(q.ID)
+		if !ok {
+			return nil, &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no entry %q", q.ID), Remedy: "see `penumbra knowledge list`; for a setting name a type and a path"}
+		}
+		list = []*Entry{e}
+	case q.Path != "" && q.Type == "":
+		return nil, &penumbra.Error{Kind: penumbra.Invalid, What: "a setting of no type", Remedy: "name the type of resource that has it, such as aws_db_instance"}
+	case q.Path != "":
+		list = b.About(q.Type, q.Path)
+	default:
+		list, err = b.Select(q.Type)
+	}
+	out := make([]penumbra.KnowledgeEntry, len(list))
+	for i, e := range list {
+		out[i] = e.KnowledgeEntry
+	}
+	return out, err
 }

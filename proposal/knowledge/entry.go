@@ -18,19 +18,7 @@ import (
 
 // Entry is one piece of knowledge.
 type Entry struct {
-	ID    string   `json:"id"`
-	Title string   `json:"title"`
-	Types []string `json:"types"`
-	Paths []string `json:"paths"`
-	When  string   `json:"when,omitempty"` // the condition, as it is written
-	// Expr is what computes the recommended value, as it is written.
-	Expr string `json:"expr,omitempty"`
-	// Fact is what the entry says, without a path.
-	Fact penumbra.Fact `json:"fact"`
-	// File and Line are where it stands; Own is set for an entry of the user's.
-	File string `json:"file"`
-	Line int    `json:"line"`
-	Own  bool   `json:"own"`
+	penumbra.KnowledgeEntry
 
 	disabled     bool
 	types, paths []glob
@@ -75,7 +63,7 @@ func (r *reader) readEntry(n *yaml.Node) (e *Entry, ok bool) {
 	if !isMap {
 		return nil, false
 	}
-	e = &Entry{ID: r.entry, File: r.file, Line: n.Line, node: n}
+	e = &Entry{KnowledgeEntry: penumbra.KnowledgeEntry{ID: r.entry, File: r.file, Line: n.Line}, node: n}
 	e.Fact.Entry = e.ID
 	if id := keys["id"]; id == nil {
 		r.wrong(n, "the entry has no id", `give it one that no other has, such as "acme.rds.instance-class"`)

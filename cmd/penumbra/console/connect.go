@@ -60,6 +60,24 @@ func (a *Console) connect(ctx context.Context) (*Service, error) {
 	}, nil
 }
 
+// Daemon returns a client of the daemon that works on the data directory, or of the
+// configured one elsewhere; nil if none runs. It is for verbs that can do without, and
+// then need no data directory.
+func (a *Console) Daemon(ctx context.Context) (*api.Client, error) {
+	c, err := a.Config()
+	if err != nil {
+		return nil, err
+	}
+	if c.Client.Server != "" {
+		s, err := elsewhere(c)
+		if err != nil {
+			return nil, err
+		}
+		return s.Client, nil
+	}
+	return Running(ctx, c), nil
+}
+
 // elsewhere returns the service of a daemon on another machine.
 func elsewhere(c *wire.Config) (*Service, error) {
 	token := os.Getenv(TokenVariable)

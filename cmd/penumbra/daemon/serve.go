@@ -86,6 +86,16 @@ func clockFile(path string) func() time.Duration {
 	}
 }
 
+// beside are the routes that a daemon has beside those of its API and of its pages, by
+// their patterns. A test walks them as each role.
+func beside(c *wire.Config, who api.Authenticator, receivers http.Handler, t *telemetry.Telemetry, loop *wire.Loop) map[string]http.Handler {
+	received := api.Guard(who, receivers)
+	return map[string]http.Handler{
+		"/v1/inputs/{name}": received, "/v1/inputs/{name}/": received,
+		"GET /metrics": metricsFor(c, who, t.Metrics()), "GET /healthz": api.Local(telemetry.Healthy()), "GET /readyz": api.Local(telemetry.Ready(loop.Ready)),
+	}
+}
+
 // invite prints a link to make the first admin, if nobody can sign in yet.
 func (a *app) invite(ctx context.Context, k *access.Keeper, url string) error {
 	key, err := k.Invite(ctx)
@@ -121,6 +131,8 @@ func (a *app) serve(ctx context.Context, c *wire.Config, o wire.Options, ready f
 		return err
 	}
 	defer func() { err = errors.Join(err, loop.Close(context.WithoutCancel(ctx))) }()
+	tasks := models.NewTasks(a.Console, loop.Unguarded(), o)
+	loop.Tasks = tasks
 	token, err := wire.SecretFile(c.DataDir(), wire.TokenFile)
 	if err != nil {
 		return err
@@ -140,9 +152,9 @@ func (a *app) serve(ctx context.Context, c *wire.Config, o wire.Options, ready f
 		return err
 	}
 	mux.Handle("/v1/", handler)
-	received := api.Guard(who, wire.Receivers(c, key, o, loop))
-	mux.Handle("/v1/inputs/{name}", received)
-	mux.Handle("/v1/inputs/{name}/", received)
+	for pattern, h := range beside(c, who, wire.Receivers(c, key, o, loop), o.Telemetry, loop) {
+		mux.Handle(pattern, h)
+	}
 	about, err := aboutOf(c, loop)
 	if err != nil {
 		return err
@@ -153,9 +165,6 @@ func (a *app) serve(ctx context.Context, c *wire.Config, o wire.Options, ready f
 	}
 	in := web.Entrance{Door: loop.Access, Founder: loop.Access, Sessions: loop.Sessions, Providers: providers}
 	mux.Handle("/", web.Handler(loop.Service(), in, about, o.Clock()))
-	mux.Handle("GET /metrics", metricsFor(c, who, o.Telemetry.Metrics()))
-	mux.Handle("GET /healthz", api.Local(telemetry.Healthy()))
-	mux.Handle("GET /readyz", api.Local(telemetry.Ready(loop.Ready)))
 	loop.Measure(o.Telemetry, c, o.Clock())
 	server := newServer(o.Telemetry.Requests(o.Log, api.Hosts(c.Hosts, mux)), o.Log)
 
@@ -202,6 +211,7 @@ func (a *app) serve(ctx context.Context, c *wire.Config, o wire.Options, ready f
 	})
 	g.Go(func() error { return loop.Reread(running) })
 	g.Go(func() error { return loop.Upkeep(running) })
+	g.Go(func() error { return tasks.Run(running) })
 	if c.Model == engine.AutoModel {
 		g.Go(func() error { return models.Choosing(running, a.Console, loop.Unguarded(), o) })
 	}

@@ -54,7 +54,7 @@ func (a *app) choose(ctx context.Context, s api.Answerer, now time.Time, log *sl
 	}
 	quiet := &app{new(*a.Console)}
 	quiet.Output = "json" // no bar
-	f := &trainFlags{store: true, seed: wire.ServedSeed, window: 0.2, by: "penumbra"}
+	f := &trainFlags{store: true, seed: wire.ServedSeed, window: servedWindow, by: "penumbra"}
 	if status.Observations > scoredPast {
 		f.sample = uint32(status.Observations / scoredPast)
 	}

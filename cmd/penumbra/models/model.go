@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/api"
 	"github.com/penumbra-iac/penumbra/cmd/penumbra/console"
 	"github.com/penumbra-iac/penumbra/cmd/penumbra/timelines"
 	"github.com/penumbra-iac/penumbra/cmd/penumbra/wire"
@@ -268,6 +269,9 @@ serves; if there is no such, the version before the active one serves again.`,
 	return cmd
 }
 
+// reportDraws is how often a report draws its data anew, for its intervals.
+const reportDraws = 200
+
 // modelReport is what is known of the model that serves, and how it does on the
 // estate's own past.
 type modelReport struct {
@@ -279,7 +283,7 @@ type modelReport struct {
 
 func (a *app) modelReportCommand() *cobra.Command {
 	var plot string
-	o := backtest.Options{Seed: wire.ServedSeed, Bootstrap: 200}
+	o := backtest.Options{Seed: wire.ServedSeed, Bootstrap: reportDraws}
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Judge the model that serves on your own past",
@@ -292,7 +296,19 @@ says plainly if the model knows no more than how often settings change at all.`,
   penumbra model report -o json | jq .known`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.Asking(cmd, func(ctx context.Context, s *console.Service) error { return a.reportModel(ctx, s, o, plot) })
+			away, err := a.isElsewhere()
+			if err != nil {
+				return err
+			}
+			return a.Asking(cmd, func(ctx context.Context, s *console.Service) error {
+				if away && plot == "" {
+					return a.follow(ctx, s, penumbra.NewModelTask{Kind: penumbra.ReportTask, Seed: o.Seed, Sample: o.Sample})
+				}
+				if away {
+					return &penumbra.Error{Kind: penumbra.Invalid, What: "a daemon elsewhere draws no plot", Remedy: "leave --plot away, or run this on the daemon's machine"}
+				}
+				return a.reportModel(ctx, s, o, plot)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&plot, "plot", "", "write a plot of reliability, and of precision and recall, to this SVG file")
@@ -301,34 +317,10 @@ says plainly if the model knows no more than how often settings change at all.`,
 }
 
 func (a *app) reportModel(ctx context.Context, s *console.Service, o backtest.Options, plot string) error {
-	c, err := a.Config()
+	r, err := a.judged(ctx, s, o)
 	if err != nil {
 		return err
 	}
-	r := modelReport{}
-	if r.Model, err = s.Model(ctx); err != nil {
-		return err
-	}
-	history, err := timelines.Read(ctx, a.Console, c, true, nil)
-	if err != nil {
-		return err
-	}
-	body, err := a.servingBody(ctx, &r.Model)
-	if err != nil {
-		return err
-	}
-	m, err := wire.NewFamily(r.Model.Family, body)
-	if err != nil {
-		return err
-	}
-	progress, end := a.Progressing("report")
-	o.Progress = progress
-	r.Report, err = backtest.Run(ctx, slices.Values(history), []backtest.Entrant{{Name: r.Model.Family, Model: m}}, o)
-	end()
-	if err != nil {
-		return err
-	}
-	r.Known = r.Report.Choice.Known
 	if plot != "" {
 		if err := writePlot(plot, r.Report); err != nil {
 			return err
@@ -341,4 +333,37 @@ func (a *app) reportModel(ctx context.Context, s *console.Service, o backtest.Op
 	a.showPool(&r.Model, 10)
 	fmt.Fprintln(a.Out)
 	return r.Report.WriteText(a.Out)
+}
+
+// judged replays what the store holds into a copy of the model that serves.
+func (a *app) judged(ctx context.Context, s api.Modeller, o backtest.Options) (*modelReport, error) {
+	c, err := a.Config()
+	if err != nil {
+		return nil, err
+	}
+	r := &modelReport{}
+	if r.Model, err = s.Model(ctx); err != nil {
+		return nil, err
+	}
+	history, err := timelines.Read(ctx, a.Console, c, true, nil)
+	if err != nil {
+		return nil, err
+	}
+	body, err := a.servingBody(ctx, &r.Model)
+	if err != nil {
+		return nil, err
+	}
+	m, err := wire.NewFamily(r.Model.Family, body)
+	if err != nil {
+		return nil, err
+	}
+	progress, end := a.Progressing("report")
+	o.Progress = progress
+	r.Report, err = backtest.Run(ctx, slices.Values(history), []backtest.Entrant{{Name: r.Model.Family, Model: m}}, o)
+	end()
+	if err != nil {
+		return nil, err
+	}
+	r.Known = r.Report.Choice.Known
+	return r, nil
 }

@@ -66,7 +66,18 @@ without any name, address or value; this is how the model that ships was made.`,
 			if f.portable != "" {
 				return a.trainPortable(cmd.Context(), &f, args)
 			}
+			away, err := a.isElsewhere()
+			if err != nil {
+				return err
+			}
 			return a.Asking(cmd, func(ctx context.Context, s *console.Service) error {
+				if away {
+					n, err := f.asTask(args)
+					if err != nil {
+						return err
+					}
+					return a.follow(ctx, s, n)
+				}
 				t, err := a.train(ctx, s, &f, args)
 				if err != nil {
 					return err
@@ -83,7 +94,7 @@ without any name, address or value; this is how the model that ships was made.`,
 	flags.StringSliceVar(&f.models, "model", nil, "the families to train (default: all, or the one that the configuration fixes)")
 	flags.BoolVar(&f.store, "store", true, "learn from the store, which is your own past")
 	flags.Uint64Var(&f.seed, "seed", wire.ServedSeed, "seed of all that is drawn")
-	flags.Float64Var(&f.window, "window", 0.2, "share of the time span, the latest, that candidates are scored on")
+	flags.Float64Var(&f.window, "window", servedWindow, "share of the time span, the latest, that candidates are scored on")
 	flags.Uint32Var(&f.sample, "sample", 0, "score on one resource in so many")
 	flags.BoolVar(&f.keep, "keep", false, "keep the version that serves, also if the new one beats it")
 	flags.StringVar(&f.file, "file", "", "also write what the version starts from to this file")
@@ -93,6 +104,10 @@ without any name, address or value; this is how the model that ships was made.`,
 	_ = cmd.RegisterFlagCompletionFunc("model", cobra.FixedCompletions(wire.FamilyNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
+
+// servedWindow is the share of the time span, the latest, that candidates are scored on
+// where nobody says. A judgement.
+const servedWindow = 0.2
 
 // check holds the flags to what they may be.
 func (f *trainFlags) check() error {

@@ -23,6 +23,9 @@ type Unguarded struct {
 	api.Auditor
 	*access.Keeper
 	*notify.Teller
+	Library
+	*Mover
+	api.Tasker
 }
 
 var (

@@ -25,4 +25,6 @@ func Open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 func (l *Loop) Service() *guard.Service { return guard.New(l.Unguarded(), l.rights, l.Audit) }
 
 // Unguarded is what it shows to Penumbra itself.
-func (l *Loop) Unguarded() Unguarded { return Unguarded{l.Engine, l.Audit, l.Access, l.Teller} }
+func (l *Loop) Unguarded() Unguarded {
+	return Unguarded{l.Engine, l.Audit, l.Access, l.Teller, Library{l.Manuals}, l.mover, l.Tasks}
+}

@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"context"
 	"sync"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/api"
 	"github.com/penumbra-iac/penumbra/cmd/penumbra/words"
 	"github.com/penumbra-iac/penumbra/proposal"
 	"github.com/penumbra-iac/penumbra/proposal/knowledge"
@@ -20,6 +22,16 @@ func (m Manuals) Facts(q penumbra.FactQuery) []penumbra.Fact { return m().Facts(
 
 // Hazard returns what a value endangers, "" if nothing is known against it.
 func (m Manuals) Hazard(q penumbra.FactQuery) string { return m().Hazard(q) }
+
+// Library shows the knowledge in use.
+type Library struct{ manuals Manuals }
+
+var _ api.Librarian = Library{}
+
+// Knowledge implements [api.Librarian].
+func (l Library) Knowledge(_ context.Context, q penumbra.KnowledgeQuery) ([]penumbra.KnowledgeEntry, error) {
+	return l.manuals().Find(q)
+}
 
 // Manuals returns the knowledge base with the user's folders over what is in
 // the binary. Mistakes in these are errors: what a person wrote is not to be

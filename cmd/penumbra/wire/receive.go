@@ -19,9 +19,9 @@ import (
 // Receivers are the routes by which others send logs and metrics, below
 // /v1/inputs/NAME: JSON Lines to it, OTLP to it with v1/logs and v1/metrics behind
 // as exporters do by themselves, remote write to it with write behind.
-func Receivers(c *Config, key penumbra.Key, o Options, l *Loop) http.Handler {
+func Receivers(c *Config, key penumbra.Key, o Options, l *Loop) *Receiving {
 	e := l.Engine
-	mux := &senders{http.NewServeMux(), l.Service()}
+	mux := &senders{http.NewServeMux(), l.Service(), nil}
 	for _, in := range c.Inputs {
 		if len(in.Paths)+len(in.Listen) > 0 {
 			continue
@@ -51,17 +51,28 @@ func Receivers(c *Config, key penumbra.Key, o Options, l *Loop) http.Handler {
 		}
 		http.Error(w, fmt.Sprintf("nothing is taken in at %s; name an input of kind json, otlp, remote-write or kubernetes in penumbra.yaml (docs/inputs.md)", r.URL.Path), http.StatusNotFound)
 	})
-	return bounded(mux, receiving)
+	return &Receiving{bounded(mux, receiving), mux.patterns}
 }
+
+// Receiving takes in what is sent.
+type Receiving struct {
+	http.Handler
+	patterns []string
+}
+
+// Patterns returns the patterns of its routes, one for each way to send to an input.
+func (r *Receiving) Patterns() []string { return r.patterns }
 
 // senders are the routes of those who may send.
 type senders struct {
 	*http.ServeMux
-	guard *guard.Service
+	guard    *guard.Service
+	patterns []string
 }
 
 // take adds a route to an input, for who may send to it.
 func (m *senders) take(input, pattern string, h http.Handler) {
+	m.patterns = append(m.patterns, pattern)
 	m.Handle(pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := m.guard.Send(r.Context(), input); err != nil {
 			http.Error(w, penumbra.Redact(err.Error()), http.StatusForbidden)

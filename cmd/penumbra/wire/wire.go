@@ -45,6 +45,10 @@ type Loop struct {
 	store  storetest.Store
 	// Sessions keeps browsers that have signed in.
 	Sessions web.SessionStore
+	// Tasks does work on the model that takes long: a daemon's, otherwise it says that
+	// none runs.
+	Tasks api.Tasker
+	mover *Mover
 	// Manuals is the knowledge in use.
 	Manuals Manuals
 	// Files says which policies and which knowledge are in use.
@@ -151,7 +155,7 @@ func open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 	}
 	o.messenger.teller.Store(teller)
 	return &Loop{
-		Engine: e, Audit: log, Access: who, Teller: teller, store: store, Sessions: store,
+		Engine: e, Audit: log, Access: who, Teller: teller, store: store, Sessions: store, Tasks: noTasks{}, mover: &Mover{c: c},
 		Manuals: reread.base, Files: reread.status, Reread: reread.run,
 		Upkeep: func(ctx context.Context) error { return store.upkeep(ctx, log) },
 		Close: func(ctx context.Context) error {
