@@ -126,7 +126,7 @@ func TestGuardOfImpendingDriftByAnsible(t *testing.T) {
 	s.write("copy/group_vars/all.yml", strings.Replace(vars, "workers: 4", "workers: 5", 1))
 	s.ansible("copy", "--check").ends(0).tells("changed=1", "failed=0")
 	s.write("copy/group_vars/all.yml", strings.Replace(vars, "workers: 4", "workers: 16", 1))
-	for _, args := range [][]string{nil, {"--check"}, {"--tags", "web"}} {
+	for _, args := range [][]string{{"--tags", "web"}, {"--check"}} {
 		s.ansible("copy", args...).ends(2).tells("Guard "+found.ID, "changed=0", "failed=1")
 	}
 	if got := s.read("host/web.ini"); got != "[web]\nworkers = 4\n" {

@@ -54,10 +54,10 @@ func guardText(d *penumbra.Drift, paths []string) string {
 	}
 	id := guardIDs + d.ID
 	what := plain(strings.Join(paths, ", ") + " of " + d.Resource.Local())
-	return "// " + what + " is guarded, for drift " + plain(d.ID) + ": a value that the code does not\n" +
-		"// have is taken over, set or ignored by two people, and never by Penumbra itself; to bring it\n" +
-		"// back takes one. Penumbra wrote this file when that was approved, and takes it away when that\n" +
-		"// run is rolled back.\n" +
+	return "// " + what + " is guarded, for drift " + plain(d.ID) + ":\n" +
+		"// a value that the code does not say, or that is beyond the limit, is taken over, set or ignored\n" +
+		"// by two people, and never by Penumbra itself; to bring it back takes one. Penumbra wrote this\n" +
+		"// file when that was approved, and takes it away when that run is rolled back.\n" +
 		"@id(" + quoted(id) + ")\n@reason(" + quoted(what+" is guarded") + ")\n@approvals(\"2\")\n" +
 		"permit (principal, action == Penumbra::Action::\"approve\", resource)\n" + when + "\n" +
 		"@id(" + quoted(id+"-accept") + ")\n@reason(" + quoted(what+" is guarded: two people may adopt or ignore it, and nobody accepts it alone") + ")\n" +
