@@ -11,6 +11,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -121,6 +122,7 @@ type site struct {
 	root string
 	dir  string // the stack's folder
 	env  []string
+	slow time.Duration // takes the place of patience where the tools are slow
 }
 
 // newSite makes a site on a stack that is applied and in sync.
@@ -230,7 +232,7 @@ const patience = 3 * time.Minute
 
 func (s *site) run(name, dir string, in io.Reader, args ...string) result {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), cmp.Or(s.slow, patience))
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -289,12 +291,13 @@ func (s *site) until(what string, done func() bool) {
 	s.t.Helper()
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(patience)
+	patient := cmp.Or(s.slow, patience)
+	limit := time.After(patient)
 	for !done() {
 		select {
 		case <-tick.C:
 		case <-limit:
-			s.t.Fatalf("not after %s: %s", patience, what)
+			s.t.Fatalf("not after %s: %s", patient, what)
 		}
 	}
 }

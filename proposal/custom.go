@@ -3,6 +3,7 @@ package proposal
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -208,6 +209,13 @@ func (s *search) restoreValues(ctx context.Context, p *penumbra.Proposal, run pe
 			return refused("it would change nothing", "look at a plan of the code")
 		}
 		p.Plan, p.Values = &plan, penumbra.NewSettings(values...)
+		for i, id := range original.Also { // what cannot be undone of them was told before the run
+			if slices.ContainsFunc(plan.Changes, func(c penumbra.PlannedChange) bool {
+				return i+1 < len(original.Plan.Targets) && c.Resource == original.Plan.Targets[i+1]
+			}) {
+				p.Also = append(p.Also, id)
+			}
+		}
 		return nil
 	}
 	targets := s.targets()

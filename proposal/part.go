@@ -206,7 +206,9 @@ func (s *search) revertAlike(ctx context.Context) {
 	}
 	for _, c := range plan.Changes {
 		other := !slices.Contains(targets, c.Resource) && c.Action != penumbra.NoChange && c.Action != penumbra.Read
-		if other && !slices.ContainsFunc(s.found[alone].Plan.Changes, func(b penumbra.PlannedChange) bool { return sameChange(&b, &c) }) {
+		if other && !slices.ContainsFunc(s.found[alone].Plan.Changes, func(b penumbra.PlannedChange) bool {
+			return sameChange(&b, &c) || sameElsewhere(&b, &c, targets)
+		}) {
 			failed(fmt.Errorf("a plan of them would also %s", changeWords(c)))
 			return
 		}
@@ -219,4 +221,25 @@ func (s *search) revertAlike(ctx context.Context) {
 // sameChange reports whether two plans do the same to a resource.
 func sameChange(a, b *penumbra.PlannedChange) bool {
 	return a.Resource == b.Resource && a.Action == b.Action && slices.Equal(a.Changes, b.Changes)
+}
+
+// sameElsewhere reports whether a plan does on the host of one of the targets what
+// that of the first alone does on its host, such as to run the handler of its play.
+func sameElsewhere(alone, c *penumbra.PlannedChange, targets []penumbra.Address) bool {
+	at, what := hostOf(alone.Resource)
+	on, same := hostOf(c.Resource)
+	first, _ := hostOf(targets[0])
+	return at != "" && at == first && what == same && alone.Action == c.Action && slices.Equal(alone.Changes, c.Changes) &&
+		slices.ContainsFunc(targets, func(t penumbra.Address) bool { host, _ := hostOf(t); return host == on })
+}
+
+// hostOf parts an address into the host that the resource is on and the rest: "web1"
+// and "file[/etc/x]" of "stack/web1/file[/etc/x]". Both are "" where a technology has
+// no hosts.
+func hostOf(a penumbra.Address) (host, rest string) {
+	host, rest, ok := strings.Cut(a.Local(), "/")
+	if !ok || strings.ContainsRune(host, '[') { // a key of for_each may hold a slash
+		return "", ""
+	}
+	return host, rest
 }

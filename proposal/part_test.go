@@ -285,3 +285,77 @@ func TestRevertAlike(t *testing.T) {
 		})
 	}
 }
+
+// Where a technology has hosts, what the plan of the drifted one alone does on its host
+// may be done on those of the others; nothing else, and on no other host.
+func TestRevertAlikeOnHosts(t *testing.T) {
+	t.Parallel()
+	on := func(host, what string, action penumbra.PlanAction, paths ...string) penumbra.PlannedChange {
+		c := penumbra.PlannedChange{Resource: penumbra.NewAddress("shop", host+"/"+what), Action: action}
+		if len(paths) > 0 {
+			c.Changes = update(paths...).Changes
+		}
+		return c
+	}
+	const file, reload = "file[/etc/a/b.conf]", "command[Reload]"
+	for name, c := range map[string]struct {
+		beyond penumbra.PlannedChange
+		why    string // "" if it is proposed
+	}{
+		"the same handler":         {on("web2", reload, penumbra.Execute), ""},
+		"another handler":          {on("web2", "command[Restart]", penumbra.Execute), "would also"},
+		"on another host":          {on("web3", reload, penumbra.Execute), "would also"},
+		"another change of a file": {on("web2", "file[/etc/c.conf]", penumbra.Update, "mode"), "would also"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ev := evidence(penumbra.Drifted, "log_level")
+			ev.Drift.Resource = penumbra.NewAddress("shop", "web1/"+file)
+			ev.Resource.Address = ev.Drift.Resource
+			ev.Alike = []penumbra.Drift{{ID: "d-2", Resource: penumbra.NewAddress("shop", "web2/"+file), Verdict: penumbra.Drifted, Findings: ev.Drift.Findings}}
+			one := []penumbra.PlannedChange{on("web1", file, penumbra.Update, "log_level"), on("web1", reload, penumbra.Execute), on("web1", "file[/etc/c.conf]", penumbra.Update, "owner")}
+			both := append(slices.Clone(one), on("web2", file, penumbra.Update, "log_level"), c.beyond)
+			ws := &hosts{&workspace{}, one, both}
+			list, omitted, err := For(t.Context(), ev, ws)
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(list, func(p penumbra.Proposal) bool { return p.Kind == penumbra.Revert && len(p.Also) > 0 })
+			told := slices.ContainsFunc(omitted, func(o penumbra.Omitted) bool { return c.why != "" && strings.Contains(o.Reason, c.why) })
+			if (i >= 0) != (c.why == "") || told != (c.why != "") {
+				t.Fatalf("proposed at %d; %+v", i, omitted)
+			}
+			if i < 0 {
+				return
+			}
+
+			// The way back was kept with the plan, and takes in whom it can set back.
+			run := penumbra.Run{ID: "r-1", Before: map[penumbra.Address]penumbra.Settings{ev.Drift.Resource: {{Path: "log_level", Value: penumbra.String("debug")}}}}
+			ev.Resource.Actual = penumbra.Settings{{Path: "log_level", Value: penumbra.String("info")}}
+			for _, back := range [][]penumbra.PlannedChange{one, both} {
+				ws.back = back
+				restore, err := Restoring(t.Context(), run, list[i], ev, ws)
+				if err != nil || len(restore.Also) != len(back)/len(both) {
+					t.Errorf("with %d changes the way back is %+v, %v", len(back), restore, err)
+				}
+			}
+		})
+	}
+}
+
+// hosts is a workspace that plans one resource, or several, and keeps ways back.
+type hosts struct {
+	*workspace
+	one, back []penumbra.PlannedChange
+}
+
+func (w *hosts) Plan(_ context.Context, targets []penumbra.Address, _ *penumbra.Patch) (penumbra.Plan, error) {
+	if len(targets) == 1 {
+		return penumbra.Plan{Targets: targets, Changes: w.one}, nil
+	}
+	return penumbra.Plan{Targets: targets, Changes: w.back}, nil
+}
+
+func (w *hosts) PlanBack(_ context.Context, plan penumbra.Plan, _ *penumbra.Patch) (penumbra.Plan, error) {
+	return penumbra.Plan{Targets: plan.Targets, Changes: w.back}, nil
+}

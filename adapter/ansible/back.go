@@ -40,7 +40,7 @@ const mostKept = 16 << 20
 // reached; what cannot be undone is no error and is said.
 func (b *wayBack) prepare(ctx context.Context) error {
 	b.plays, b.kept = map[string]*play{}, map[string]string{}
-	files := map[string][]*item{}
+	var files []*item
 	undone := false
 	for _, c := range b.trial.changes {
 		it := b.trial.book.items[c.Resource]
@@ -50,7 +50,7 @@ func (b *wayBack) prepare(ctx context.Context) error {
 				b.lose(c.Resource, "what a command did is not known")
 			}
 		case it.typ == "ansible_file" && it.path != "":
-			files[it.host] = append(files[it.host], it)
+			files = append(files, it)
 		case it.typ == "postgresql":
 			undone = b.server(it, c) || undone
 		case it.typ == "ansible_service":
@@ -59,14 +59,11 @@ func (b *wayBack) prepare(ctx context.Context) error {
 			b.lose(c.Resource, "check mode does not tell all of what is there now")
 		}
 	}
-	for _, host := range slices.Sorted(maps.Keys(files)) {
-		done, err := b.files(ctx, host, files[host])
-		if err != nil {
-			return err
-		}
-		undone = undone || done
+	done, err := b.files(ctx, files)
+	if err != nil {
+		return err
 	}
-	if !undone {
+	if !undone && !done {
 		return nil
 	}
 	b.notify()
@@ -79,7 +76,7 @@ func (b *wayBack) lose(what penumbra.Address, why string) {
 
 func (b *wayBack) play(host string) *play {
 	if b.plays[host] == nil {
-		b.plays[host] = &play{host: host}
+		b.plays[host] = &play{hosts: []string{host}}
 	}
 	return b.plays[host]
 }
@@ -133,7 +130,7 @@ func (b *wayBack) server(it *item, c penumbra.PlannedChange) bool {
 		b.lose(c.Resource, err.Error())
 		return false
 	}
-	p := b.play(made.host)
+	p := b.play(made.hosts[0])
 	p.tasks = append(p.tasks, made.tasks...)
 	for _, r := range made.roles {
 		p.addRole(r)
@@ -220,60 +217,87 @@ func (b *wayBack) addNotify(task *yaml.Node, name string) {
 	put(task, "notify", &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{literal(name)}})
 }
 
-// files copies a host's files to the data folder, for their owner alone, and
-// writes the tasks that put them back.
-func (b *wayBack) files(ctx context.Context, host string, items []*item) (undone bool, err error) {
+// files copies files to the data folder, for their owner alone, and writes the tasks
+// that put them back. Ansible is started once for all hosts.
+func (b *wayBack) files(ctx context.Context, items []*item) (undone bool, err error) {
+	if len(items) == 0 {
+		return false, nil
+	}
 	if err := os.MkdirAll(b.folder, 0o700); err != nil {
 		return false, &penumbra.Error{Kind: penumbra.Full, What: "make a folder for the way back", Remedy: "make room in the data folder", Err: err}
 	}
-	look := &play{host: host}
-	var wanted []*item
+	looks := map[string]*play{} // by host
+	wanted := map[string][]keptFile{}
+	numbers := map[string]int{} // of paths: the same on all hosts
 	for _, it := range items {
 		t := b.declared(it)
 		if t == nil || t.sealed() {
-			b.lose(penumbra.NewAddress(b.w.config.Stack, host+"/file["+it.path+"]"), "its task cannot be written down")
+			b.loseFile(it, "its task cannot be written down")
 			continue
 		}
-		n := strconv.Itoa(len(wanted))
+		if _, ok := numbers[it.path]; !ok {
+			numbers[it.path] = len(numbers)
+		}
+		k := keptFile{it, numbers[it.path]}
+		n := strconv.Itoa(k.number)
 		stat := mapping("name", "stat "+n, "ansible.builtin.stat", mapping("path", literal(it.path), "checksum_algorithm", "sha256", "get_mime", false, "get_attributes", false), "register", "penumbra_"+n)
-		fetch := mapping("name", "fetch "+n, "ansible.builtin.fetch", mapping("src", literal(it.path), "dest", literal(filepath.Join(b.folder, host+"-"+n)), "flat", true),
+		fetch := mapping("name", "fetch "+n, "ansible.builtin.fetch", mapping("src", literal(it.path), "dest", b.copyNode(k), "flat", true),
 			"when", fmt.Sprintf("penumbra_%s.stat.exists and penumbra_%s.stat.isreg and penumbra_%s.stat.size <= %d", n, n, n, mostKept))
 		t.keywords(stat)
 		t.keywords(fetch)
+		look := looks[it.host]
+		if look == nil {
+			look = &play{hosts: []string{it.host}}
+			looks[it.host] = look
+		}
 		look.tasks = append(look.tasks, stat, fetch)
 		if t.Role != "" {
 			look.addRole(t.Role)
 		}
-		wanted = append(wanted, it)
+		wanted[it.host] = append(wanted[it.host], k)
 	}
-	if len(wanted) == 0 {
-		return false, nil
-	}
-	text, err := playText([]*play{look})
-	if err != nil {
-		for _, it := range wanted {
-			b.lose(penumbra.NewAddress(b.w.config.Stack, host+"/file["+it.path+"]"), err.Error())
-		}
-		return false, nil
-	}
-	stats, err := b.capture(ctx, errand{Play: text, Limit: host})
+	found, err := b.capture(ctx, looks, wanted)
 	if err != nil {
 		return false, err
 	}
-	for i, it := range wanted {
-		address := penumbra.NewAddress(b.w.config.Stack, host+"/file["+it.path+"]")
-		copied := filepath.Join(b.folder, host+"-"+strconv.Itoa(i))
-		args, why, err := b.putBack(it, stats["stat "+strconv.Itoa(i)], copied)
-		switch {
-		case err != nil:
-			return false, err
-		case why != "":
-			b.lose(address, why)
-		default:
-			undone = b.task(it, "Put "+it.path+" back", args.module, args.args) || undone
+	for _, host := range slices.Sorted(maps.Keys(wanted)) {
+		for _, k := range wanted[host] {
+			call, why, err := b.putBack(k, found[host]["stat "+strconv.Itoa(k.number)])
+			switch {
+			case err != nil:
+				return false, err
+			case why != "":
+				b.loseFile(k.item, why)
+			default:
+				undone = b.task(k.item, "Put "+k.item.path+" back", call.module, call.args) || undone
+			}
 		}
 	}
 	return undone, nil
+}
+
+// keptFile is a file that is copied for the way back.
+type keptFile struct {
+	item   *item
+	number int // of its path
+}
+
+func (b *wayBack) loseFile(it *item, why string) {
+	b.lose(penumbra.NewAddress(b.w.config.Stack, it.host+"/file["+it.path+"]"), why)
+}
+
+// copyPath is where the copy of a file lies.
+func (b *wayBack) copyPath(k keptFile) string {
+	return filepath.Join(b.folder, k.item.host+"-"+strconv.Itoa(k.number))
+}
+
+// copyNode is copyPath in a play: the same words for each host, so that plays that do
+// the same can be merged.
+func (b *wayBack) copyNode(k keptFile) *yaml.Node {
+	if isExpression(b.folder) {
+		return literal(b.copyPath(k))
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: filepath.Join(b.folder, "{{ inventory_hostname }}-"+strconv.Itoa(k.number))}
 }
 
 type moduleCall struct {
@@ -282,7 +306,8 @@ type moduleCall struct {
 }
 
 // putBack writes the call that makes a file what it is now, or says why it cannot.
-func (b *wayBack) putBack(it *item, is *fileStat, copied string) (moduleCall, string, error) {
+func (b *wayBack) putBack(k keptFile, is *fileStat) (moduleCall, string, error) {
+	it, copied := k.item, b.copyPath(k)
 	if is == nil {
 		return moduleCall{}, "it could not be looked at", nil
 	}
@@ -312,23 +337,47 @@ func (b *wayBack) putBack(it *item, is *fileStat, copied string) (moduleCall, st
 		return moduleCall{}, "", err
 	}
 	b.kept[copied] = hash
-	return moduleCall{"ansible.builtin.copy", owned(mapping("src", literal(copied), "dest", literal(it.path)))}, "", nil
+	return moduleCall{"ansible.builtin.copy", owned(mapping("src", b.copyNode(k), "dest", literal(it.path)))}, "", nil
 }
 
-// capture runs a play that only reads, and returns what its tasks found of files.
-func (b *wayBack) capture(ctx context.Context, e errand) (map[string]*fileStat, error) {
+// capture runs the plays, which only read, and returns what their tasks found of
+// files, by host and task. What a play cannot be written for is lost, and wanted no
+// more.
+func (b *wayBack) capture(ctx context.Context, looks map[string]*play, wanted map[string][]keptFile) (map[string]map[string]*fileStat, error) {
+	var plays []*play
+	for _, host := range slices.Sorted(maps.Keys(looks)) {
+		if _, err := playText([]*play{looks[host]}); err != nil {
+			for _, k := range wanted[host] {
+				b.loseFile(k.item, err.Error())
+			}
+			delete(wanted, host)
+			continue
+		}
+		plays = append(plays, looks[host])
+	}
+	if len(plays) == 0 {
+		return nil, nil
+	}
+	e, err := errandOf(plays)
+	if err != nil {
+		return nil, err
+	}
 	dir, remove, err := b.w.folder(e, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer remove()
-	out := map[string]*fileStat{}
+	out := map[string]map[string]*fileStat{}
 	err = b.w.run(ctx, dir, "ansible-playbook", b.w.args(e), []string{"ANSIBLE_CALLBACKS_ENABLED="}, func(r io.Reader) error {
 		_, err := readOutput(r, func(t *task) {
-			for _, r := range t.Hosts {
-				if r != nil && r.Stat != nil && !r.Failed {
-					out[t.Task.Name] = r.Stat
+			for host, r := range t.Hosts {
+				if r == nil || r.Stat == nil || r.Failed {
+					continue
 				}
+				if out[host] == nil {
+					out[host] = map[string]*fileStat{}
+				}
+				out[host][t.Task.Name] = r.Stat
 			}
 		})
 		return err
@@ -336,23 +385,34 @@ func (b *wayBack) capture(ctx context.Context, e errand) (map[string]*fileStat, 
 	return out, err
 }
 
+// errandOf is the errand that runs plays on their hosts.
+func errandOf(plays []*play) (errand, error) {
+	var hosts []string
+	for _, p := range plays {
+		hosts = append(hosts, p.hosts...)
+	}
+	plays, err := merged(plays)
+	if err != nil {
+		return errand{}, err
+	}
+	text, err := playText(plays)
+	return errand{Play: text, Limit: strings.Join(hosts, ",")}, err
+}
+
 // try runs the way back in check mode. As the values of before are there now, it
 // must have nothing to change: that shows that it can be run, and what it sets.
 func (b *wayBack) try(ctx context.Context) error {
 	var plays []*play
-	var hosts []string
 	for _, host := range slices.Sorted(maps.Keys(b.plays)) {
 		if p := b.plays[host]; len(p.tasks) > 0 {
 			plays = append(plays, p)
-			hosts = append(hosts, host)
 		}
 	}
-	text, err := playText(plays)
+	e, err := errandOf(plays)
 	if err != nil {
 		b.lost = append(b.lost, err.Error())
 		return nil
 	}
-	e := errand{Play: text, Limit: strings.Join(hosts, ",")}
 	t, err := b.w.try(ctx, e, nil)
 	switch {
 	case ctx.Err() != nil:

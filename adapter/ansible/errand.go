@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -148,38 +149,43 @@ func (w *Workspace) check(ctx context.Context, dir, scratch string, e errand, b 
 	return readDeclared(refusal+".tasks", root), nil
 }
 
-// narrow is the errand that brings one resource back: on its hosts, with the
-// tags that select its tasks and the fewest others. ok is false if no tags do.
-func (w *Workspace) narrow(s *survey, it *item) (e errand, tagged bool) {
-	e = errand{Limit: strings.Join(it.ranOn(), ","), Tags: w.config.Tags, SkipTags: w.config.SkipTags}
-	var tags []string
-	for _, o := range it.origins {
-		t := s.tasks[o.task]
-		if t == nil || t.Handler {
-			continue
-		}
-		best, fewest := "", 0
-		for _, tag := range t.Tags {
-			if specialTags[tag] || len(w.config.Tags) > 0 && !slices.Contains(w.config.Tags, tag) || slices.Contains(w.config.SkipTags, tag) {
-				continue
-			}
-			if n := s.tagged(tag); best == "" || n < fewest {
-				best, fewest = tag, n
+// narrow is the errand that brings resources back: on their hosts, with the tags
+// that select their tasks and the fewest others. tagged is false if no tags do.
+func (w *Workspace) narrow(s *survey, items []*item) (e errand, tagged bool) {
+	hosts, tags := map[string]bool{}, map[string]bool{}
+	untagged := false
+	for _, it := range items {
+		found := false
+		for _, o := range it.origins {
+			hosts[o.host] = true
+			if t := s.tasks[o.task]; t != nil && !t.Handler {
+				tag := w.fewest(s, t)
+				tags[tag], found = true, true
+				untagged = untagged || tag == ""
 			}
 		}
-		if best == "" {
-			return e, false
-		}
-		if !slices.Contains(tags, best) {
-			tags = append(tags, best)
-		}
+		untagged = untagged || !found
 	}
-	if len(tags) == 0 {
+	e = errand{Limit: strings.Join(slices.Sorted(maps.Keys(hosts)), ","), Tags: w.config.Tags, SkipTags: w.config.SkipTags}
+	if untagged {
 		return e, false
 	}
-	slices.Sort(tags)
-	e.Tags = tags
+	e.Tags = slices.Sorted(maps.Keys(tags))
 	return e, true
+}
+
+// fewest is the tag that selects a task and the fewest others, "" if there is none.
+func (w *Workspace) fewest(s *survey, t *declared) string {
+	best, fewest := "", 0
+	for _, tag := range t.Tags {
+		if specialTags[tag] || len(w.config.Tags) > 0 && !slices.Contains(w.config.Tags, tag) || slices.Contains(w.config.SkipTags, tag) {
+			continue
+		}
+		if n := s.tagged(tag); best == "" || n < fewest {
+			best, fewest = tag, n
+		}
+	}
+	return best
 }
 
 // specialTags select by rules of Ansible's own.

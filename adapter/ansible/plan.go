@@ -41,12 +41,13 @@ func (w *Workspace) plans() savedplan.Folder {
 	return savedplan.Folder{Stack: w.config.Stack, Data: w.data, Now: w.config.Now, Cipher: w.config.Cipher}
 }
 
-// Plan runs the tasks that declare the targets in check mode with diff: limited
-// to their hosts, and to tags where some select those tasks. With a patch it does
-// so in a copy of the code. What it would do is saved, with the way back, which
-// was tried in check mode too. It returns an error of kind NotFound if no task
-// tells of a target, Refused where the run could not be answered for, Stale if the
-// code is not what the patch is for, and otherwise those of [Workspace.Read].
+// Plan runs the tasks that declare the targets, one or several, in check mode with
+// diff: limited to their hosts, and to tags where some select those tasks. With a
+// patch it does so in a copy of the code. What it would do is saved, with the way
+// back from all of it, which was tried in check mode too. It returns an error of kind
+// NotFound if no task tells of a target, Refused where the run could not be answered
+// for, Stale if the code is not what the patch is for, and otherwise those of
+// [Workspace.Read].
 func (w *Workspace) Plan(ctx context.Context, targets []penumbra.Address, patch *penumbra.Patch) (penumbra.Plan, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.config.Timeout)
 	defer cancel()
@@ -57,20 +58,23 @@ func (w *Workspace) Plan(ctx context.Context, targets []penumbra.Address, patch 
 	if err != nil {
 		return penumbra.Plan{}, err
 	}
-	if len(targets) != 1 {
-		return penumbra.Plan{}, &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("plan %d resources of stack %s at once", len(targets), w.config.Stack), Remedy: "plan one"}
+	if len(targets) == 0 {
+		return penumbra.Plan{}, &penumbra.Error{Kind: penumbra.Invalid, What: "plan all of stack " + w.config.Stack, Remedy: "name resources"}
 	}
-	target := targets[0]
-	it := s.items[target]
-	if it == nil || len(it.origins) == 0 {
-		return penumbra.Plan{}, &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no task of %s tells of %s", w.config.Playbook, target), Remedy: "add one to the playbook"}
+	items := map[penumbra.Address]*item{}
+	for _, target := range targets {
+		it := s.items[target]
+		if it == nil || len(it.origins) == 0 {
+			return penumbra.Plan{}, &penumbra.Error{Kind: penumbra.NotFound, What: fmt.Sprintf("no task of %s tells of %s", w.config.Playbook, target), Remedy: "add one to the playbook"}
+		}
+		if it.notChecked != "" {
+			return penumbra.Plan{}, &penumbra.Error{Kind: penumbra.Refused, What: fmt.Sprintf("%s was not checked: %s", target, it.notChecked), Remedy: "run the playbook by hand"}
+		}
+		items[target] = it
 	}
-	if it.notChecked != "" {
-		return penumbra.Plan{}, &penumbra.Error{Kind: penumbra.Refused, What: fmt.Sprintf("%s was not checked: %s", target, it.notChecked), Remedy: "run the playbook by hand"}
-	}
-	e, tagged := w.narrow(s, it)
+	e, tagged := w.narrow(s, slices.Collect(maps.Values(items)))
 	t, err := w.try(ctx, e, patch)
-	if tagged && (err != nil || !t.tells(target, it)) {
+	if tagged && (err != nil || t.silentOn(items) != "") {
 		// The tasks need others that the tags leave out, such as one that sets a fact.
 		tagged, e.Tags = false, w.config.Tags
 		t, err = w.try(ctx, e, patch)
@@ -78,7 +82,7 @@ func (w *Workspace) Plan(ctx context.Context, targets []penumbra.Address, patch 
 	if err != nil {
 		return penumbra.Plan{}, err
 	}
-	if !t.tells(target, it) {
+	if target := t.silentOn(items); target != "" {
 		return penumbra.Plan{}, &penumbra.Error{Kind: penumbra.Unavailable, What: fmt.Sprintf("check mode, limited to %s, does not tell of %s", e.Limit, target), Remedy: "run it by hand: " + w.command(e, "--check", "--diff")}
 	}
 	p := penumbra.Plan{Stack: w.config.Stack, Targets: targets, PatchHash: codepatch.Digest(patch), Check: w.command(e, "--check", "--diff")}
@@ -186,6 +190,17 @@ func (w *Workspace) try(ctx context.Context, e errand, patch *penumbra.Patch) (*
 	t := &trial{errand: e, book: b, tasks: tasks}
 	t.changes, t.evidence = b.changes(w.config.Now())
 	return t, nil
+}
+
+// silentOn returns the first resource of which the trial did not tell all that a
+// look at everything tells, "" if there is none.
+func (t *trial) silentOn(items map[penumbra.Address]*item) penumbra.Address {
+	for _, address := range slices.Sorted(maps.Keys(items)) {
+		if !t.tells(address, items[address]) {
+			return address
+		}
+	}
+	return ""
 }
 
 // tells reports whether the trial told of a resource all that a look at

@@ -10,10 +10,10 @@ import (
 	"github.com/penumbra-iac/penumbra"
 )
 
-// play is a play that is written for one host: to set what was there before, or
-// what the code leaves open.
+// play is a play that is written for a host, or for several on which it does the
+// same: to set what was there before, or what the code leaves open.
 type play struct {
-	host     string
+	hosts    []string
 	roles    []string // whose variables and handlers are needed; none of their tasks runs
 	tasks    []*yaml.Node
 	handlers []*yaml.Node
@@ -33,31 +33,70 @@ func (p *play) addRole(name string) {
 func playText(plays []*play) (string, error) {
 	list := &yaml.Node{Kind: yaml.SequenceNode}
 	for _, p := range plays {
-		n := mapping("hosts", literal(p.host), "gather_facts", false)
-		if len(p.roles) > 0 {
-			roles := &yaml.Node{Kind: yaml.SequenceNode}
-			for _, r := range p.roles {
-				roles.Content = append(roles.Content, mapping("role", literal(r), "tags", []string{"never"}))
-			}
-			put(n, "roles", roles)
-		}
-		put(n, "tasks", &yaml.Node{Kind: yaml.SequenceNode, Content: p.tasks})
-		if len(p.handlers) > 0 {
-			put(n, "handlers", &yaml.Node{Kind: yaml.SequenceNode, Content: p.handlers})
-		}
-		list.Content = append(list.Content, n)
+		list.Content = append(list.Content, p.node())
 	}
-	var b strings.Builder
-	e := yaml.NewEncoder(&b)
-	e.SetIndent(2)
-	if err := e.Encode(list); err != nil {
+	text, err := yamlText(list)
+	if err != nil {
 		return "", err
 	}
-	text := b.String()
 	if where := secretIn(list); where != "" || penumbra.LooksSecret("", penumbra.String(text)) {
 		return "", &penumbra.Error{Kind: penumbra.Refused, What: "the play would hold a secret: " + where, Remedy: "keep it in a variable, with Ansible Vault"}
 	}
 	return text, nil
+}
+
+func (p *play) node() *yaml.Node {
+	hosts := literal(p.hosts[0])
+	if len(p.hosts) > 1 {
+		hosts = &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+		for _, h := range p.hosts {
+			hosts.Content = append(hosts.Content, literal(h))
+		}
+	}
+	n := mapping("hosts", hosts, "gather_facts", false)
+	if len(p.roles) > 0 {
+		roles := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, r := range p.roles {
+			roles.Content = append(roles.Content, mapping("role", literal(r), "tags", []string{"never"}))
+		}
+		put(n, "roles", roles)
+	}
+	put(n, "tasks", &yaml.Node{Kind: yaml.SequenceNode, Content: p.tasks})
+	if len(p.handlers) > 0 {
+		put(n, "handlers", &yaml.Node{Kind: yaml.SequenceNode, Content: p.handlers})
+	}
+	return n
+}
+
+func yamlText(n *yaml.Node) (string, error) {
+	var b strings.Builder
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	err := e.Encode(n)
+	return b.String(), err
+}
+
+// merged joins the plays that do the same on different hosts. Ansible then has these
+// hosts do it side by side, and one that fails keeps none of the others from it: after
+// a play of which all hosts failed it runs no other.
+func merged(plays []*play) ([]*play, error) {
+	var out []*play
+	same := map[string]*play{}
+	for _, p := range plays {
+		anywhere := *p
+		anywhere.hosts = []string{""}
+		text, err := yamlText(anywhere.node())
+		if err != nil {
+			return nil, err
+		}
+		if of := same[text]; of != nil {
+			of.hosts = append(of.hosts, p.hosts...)
+			continue
+		}
+		same[text] = p
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // secretIn returns the path of the first value of a document that looks like a

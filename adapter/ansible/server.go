@@ -48,7 +48,7 @@ func (w *Workspace) PlanSettings(ctx context.Context, address penumbra.Address, 
 	if err != nil {
 		return penumbra.Plan{}, err
 	}
-	t, err := w.try(ctx, errand{Play: text, Limit: p.host}, nil)
+	t, err := w.try(ctx, errand{Play: text, Limit: strings.Join(p.hosts, ",")}, nil)
 	if err != nil {
 		return penumbra.Plan{}, err
 	}
@@ -109,7 +109,7 @@ func serverPlay(tasks map[string]*declared, it *item, settings []penumbra.Settin
 			return nil, err
 		}
 		if p == nil {
-			p = &play{host: from.host}
+			p = &play{hosts: []string{from.host}}
 		}
 		if t.Role != "" {
 			p.addRole(t.Role)

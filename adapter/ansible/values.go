@@ -27,7 +27,7 @@ import (
 func (w *Workspace) PatchValues(ctx context.Context, addresses []penumbra.Address, settings []penumbra.Setting) (penumbra.Patch, error) {
 	patch := penumbra.Patch{Stack: w.config.Stack}
 	if len(addresses) != 1 {
-		return patch, &penumbra.Error{Kind: penumbra.Refused, What: fmt.Sprintf("change the code of %d resources of stack %s at once: a play is tried for one", len(addresses), w.config.Stack), Remedy: "resolve one after the other: who shares a variable follows with the first"}
+		return patch, &penumbra.Error{Kind: penumbra.Refused, What: fmt.Sprintf("change the code of %d resources of stack %s at once: where each value follows from is looked up for one", len(addresses), w.config.Stack), Remedy: "adopt the first: who shares a variable follows with it"}
 	}
 	address := addresses[0]
 	s, err := w.surveyed(ctx)
