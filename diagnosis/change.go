@@ -19,8 +19,8 @@ type Change struct {
 	Before, After penumbra.Value
 	// Time is the event's if one tells of the change, otherwise when it was seen.
 	Time time.Time
-	// Since is the look before if no event tells: the change was between the two.
-	// It is zero otherwise.
+	// Since is the look before if no event tells, or when an act began that took a
+	// while: the change was between the two. It is zero otherwise.
 	Since     time.Time
 	Actor     string
 	ActorKind penumbra.ActorKind

@@ -34,10 +34,11 @@ const (
 )
 
 // onset is when an anomaly began, as far as that is known: normal with a standard
-// deviation of sd seconds, and shown by the samples delay seconds late.
+// deviation of sd seconds, and shown by the samples delay seconds late. At noticed, when
+// the sample that made it one began, the effect was there.
 type onset struct {
-	at        time.Time
-	sd, delay float64
+	at, noticed time.Time
+	sd, delay   float64
 }
 
 // onsetOf takes the onset as uncertain by the sample interval, by the clocks and by
@@ -52,24 +53,73 @@ func onsetOf(a *penumbra.Anomaly, interval float64) onset {
 	if a.Kind != penumbra.Silence && a.Time.After(at) {
 		slow = slowness * a.Time.Sub(at).Seconds()
 	}
-	return onset{at: at, sd: min(maxError, math.Sqrt(interval*interval+clockError*clockError+slow*slow)), delay: interval / 2}
+	return onset{
+		at: at, noticed: a.Time.Add(-time.Duration(interval * float64(time.Second))),
+		sd: min(maxError, math.Sqrt(interval*interval+clockError*clockError+slow*slow)), delay: interval / 2,
+	}
 }
 
 // density returns, per second, how likely a change that has an effect has it at the
-// onset. restart is the first restart after it, zero if there was none.
-func (o onset) density(c *Change, restart time.Time) float64 {
-	if c.Path == "" {
-		return eventPromptShare*o.lagged(c.Since, c.Time, promptMean) +
-			eventSoonShare*o.lagged(c.Since, c.Time, soonMean) +
-			eventSlowShare*o.lagged(c.Since, c.Time, slowMean)
+// onset. restart is the first restart after it, zero if there was none; next is the
+// change that took its value away again, nil if none did.
+func (o onset) density(c *Change, restart time.Time, next *Change) float64 {
+	effect := func(since, at time.Time, mean float64) float64 {
+		return o.lagged(since, at, mean) * o.before(next, at, mean) * o.outlasts(next, mean)
 	}
-	d := promptShare*o.lagged(c.Since, c.Time, promptMean) +
-		soonShare*o.lagged(c.Since, c.Time, soonMean) +
-		slowShare*o.lagged(c.Since, c.Time, slowMean)
-	if !restart.IsZero() {
-		d += restartShare * o.lagged(time.Time{}, restart, promptMean)
+	if c.Path == "" {
+		return eventPromptShare*effect(c.Since, c.Time, promptMean) +
+			eventSoonShare*effect(c.Since, c.Time, soonMean) +
+			eventSlowShare*effect(c.Since, c.Time, slowMean)
+	}
+	d := promptShare*effect(c.Since, c.Time, promptMean) +
+		soonShare*effect(c.Since, c.Time, soonMean) +
+		slowShare*effect(c.Since, c.Time, slowMean)
+	if !restart.IsZero() && (next == nil || restart.Before(next.Time)) {
+		d += restartShare * effect(time.Time{}, restart, promptMean)
 	}
 	return d
+}
+
+// spanSteps is into how many parts the time is cut within which a value was replaced.
+const spanSteps = 8
+
+// before returns the probability that the effect of a change at a time had come before
+// the next took its value away, given that the onset is that effect: one that had not
+// come by then does not come. It is 1 without a next.
+//
+// The onset is at + L + E, with L exponential and E normal. Given that, the effect's time
+// at + L is distributed as the normal around the onset, drawn to earlier times by sd²/mean
+// and cut off at at: what lies behind the next is a ratio of two of its tails.
+func (o onset) before(next *Change, at time.Time, mean float64) float64 {
+	if next == nil {
+		return 1
+	}
+	tail := func(t time.Time) float64 {
+		return logPhi((o.at.Sub(t).Seconds()-o.delay)/o.sd - o.sd/mean)
+	}
+	whole, from := tail(at), next.Time
+	if !next.Since.IsZero() && next.Since.Before(next.Time) {
+		from = next.Since
+		if from.Before(at) {
+			from = at
+		}
+	}
+	behind := 0.0
+	for i := range spanSteps {
+		t := from.Add(next.Time.Sub(from) * time.Duration(2*i+1) / (2 * spanSteps))
+		behind += math.Exp(min(0, tail(t)-whole)) / spanSteps
+	}
+	return max(0, 1-behind)
+}
+
+// outlasts returns the probability that the effect of a change was still there when the
+// anomaly was noticed, though the next had taken its value away: it goes as it came,
+// after an exponential lag of the same mean. It is 1 without a next.
+func (o onset) outlasts(next *Change, mean float64) float64 {
+	if next == nil || !o.noticed.After(next.Time) {
+		return 1
+	}
+	return math.Exp(-o.noticed.Sub(next.Time).Seconds() / mean)
 }
 
 // lagged returns the density of the onset for a change at a time, or anywhere between

@@ -121,11 +121,28 @@ func (w *weigher) weigh(c *Change, changes []Change) float64 {
 	if share == 0 {
 		return 0
 	}
-	weight := share * w.onset.density(c, w.restartAfter(c, changes))
+	weight := share * w.onset.density(c, w.restartAfter(c, changes), successor(c, changes))
 	if math.IsNaN(weight) {
 		return 0
 	}
 	return weight
+}
+
+// successor returns the first change after c that gave its setting another value, nil if
+// none is known.
+func successor(c *Change, changes []Change) *Change {
+	var first *Change
+	if c.Path == "" || c.After.IsNull() {
+		return nil
+	}
+	for i := range changes {
+		x := &changes[i]
+		if x.Path == c.Path && x.Resource == c.Resource && x.Time.After(c.Time) && !x.After.IsNull() && x.After != c.After &&
+			(first == nil || x.Time.Before(first.Time)) {
+			first = x
+		}
+	}
+	return first
 }
 
 // restartAfter returns when the change's resource was first restarted or reloaded
@@ -220,7 +237,12 @@ func (w *weigher) when(c *Change) string {
 	lag := w.onset.at.Sub(c.Time)
 	if !c.Since.IsZero() && c.Since.Before(c.Time) {
 		early := w.onset.at.Sub(c.Since)
-		if lag <= 0 && early >= 0 {
+		switch under := lag <= 0 && early >= 0; {
+		case c.Action != "" && under:
+			return "under way at the onset"
+		case c.Action != "":
+			return "over " + span(lag)
+		case under:
 			return "seen between two looks, the onset between them"
 		}
 		return "seen " + span(lag)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +152,58 @@ func TestRestartBringsSettingsIn(t *testing.T) {
 	before := diagnosis.Rank(slowed(onset), []diagnosis.Change{restart, changed("shared_buffers", onset.Add(time.Hour))}, ratesOf(time.Second), nil)
 	if p := probability(before, "shared_buffers"); p != 0 {
 		t.Errorf("%g for a change an hour after it", p)
+	}
+}
+
+// What was taken back before the onset did not do it, however surprising it was; what
+// took it back is likelier, and what was not taken back yet is as likely as ever.
+func TestWhatWasTakenBack(t *testing.T) {
+	t.Parallel()
+	onset := day0.Add(time.Hour)
+	at := func(seconds float64) time.Time { return onset.Add(time.Duration(seconds * float64(time.Second))) }
+	few, many := penumbra.String("64kB"), penumbra.String("4MB")
+	edit := func(when float64) diagnosis.Change {
+		c := changed("work_mem", at(when))
+		c.Before, c.After, c.Actor, c.Unexpected, c.Surprise = few, many, "alice", true, 7
+		return c
+	}
+	back := func(since, when float64) diagnosis.Change {
+		c := changed("work_mem", at(when))
+		c.Before, c.After, c.Actor, c.Surprise = many, few, "bob", 0.1
+		if since != when {
+			c.Since = at(since)
+		}
+		return c
+	}
+	by := func(suspects []penumbra.Suspect, actor string) float64 {
+		p := 0.0
+		for _, s := range suspects {
+			if s.Actor == actor {
+				p += s.Probability
+			}
+		}
+		return p
+	}
+	for name, c := range map[string]struct {
+		changes []diagnosis.Change
+		culprit string
+	}{
+		"taken back a second before":          {[]diagnosis.Change{edit(-6), back(-1, -1)}, "bob"},
+		"taken back within the last seconds":  {[]diagnosis.Change{edit(-8), back(-5, 1)}, "bob"},
+		"taken back minutes ago":              {[]diagnosis.Change{edit(-200), back(-180, -180)}, "bob"},
+		"taken back only after the onset":     {[]diagnosis.Change{edit(-2), back(8, 8)}, "alice"},
+		"set once more to the same":           {[]diagnosis.Change{edit(-2), edit(8)}, "alice"},
+		"taken back to what nobody can tell":  {[]diagnosis.Change{edit(-2), {Resource: db, Type: kind, Path: "work_mem", Time: at(-60), Actor: "bob"}}, "alice"},
+		"another setting, not taken back yet": {[]diagnosis.Change{edit(-2), changed("log_statement", at(-1))}, "alice"},
+	} {
+		got := diagnosis.Rank(slowed(onset), c.changes, ratesOf(time.Second), nil)
+		if p := by(got, c.culprit); p < 0.6 {
+			t.Errorf("%s: %s with %g: %+v", name, c.culprit, p, got)
+		}
+		slices.Reverse(c.changes)
+		if again := diagnosis.Rank(slowed(onset), c.changes, ratesOf(time.Second), nil); !cmp.Equal(got, again, compareValues) {
+			t.Errorf("%s: in another order %+v", name, again)
+		}
 	}
 }
 

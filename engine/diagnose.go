@@ -106,11 +106,32 @@ func (e *Engine) changesNear(resource penumbra.Address, around time.Time) []Chan
 			continue
 		}
 		if told, ok := t.once(c); ok {
+			if began := e.began(&told); !began.IsZero() {
+				e.dateWithin(&told, began)
+			}
 			out = append(out, told)
 		}
 	}
 	slices.Reverse(out)
 	return out
+}
+
+// began returns when what an event of Penumbra's own tells of began, zero if that took
+// no time or is not known.
+func (e *Engine) began(c *Change) time.Time {
+	return e.took[touchKey{c.Resource, c.Time, c.Actor, c.Action, c.Source}]
+}
+
+// dateWithin dates what Penumbra did between began and its event by what the log of the
+// resource says, which is more exact.
+func (e *Engine) dateWithin(c *Change, began time.Time) {
+	c.Since = began
+	for _, x := range slices.Backward(e.changes) {
+		if x.Since.IsZero() && x.Source != c.Source && x.Path == c.Path && x.Resource == c.Resource && !x.Time.Before(began) && !x.Time.After(c.Time) {
+			c.Time, c.Since = x.Time, time.Time{}
+			return
+		}
+	}
 }
 
 // telling goes back over changes and tells of each once.
@@ -139,9 +160,12 @@ func (t *telling) once(c Change) (told Change, ok bool) {
 		return c, false
 	default:
 		// A log often tells of one change twice: when it was asked for and when it
-		// was done.
+		// was done. It tells of what Penumbra does while it does it.
 		done := c
 		done.Since = c.Time
+		if began := t.engine.began(&c); !began.IsZero() {
+			done.Since = began.Add(decisions.TakesEffect)
+		}
 		t.shown[key] = append(t.shown[key], done)
 		return c, true
 	}

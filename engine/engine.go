@@ -174,6 +174,9 @@ type Engine struct {
 
 	changes []Change // of late, oldest first; guarded by mu
 	limits  Limits   // guarded by mu
+	// took are the events of Penumbra's own that tell of what took a while, and when that
+	// began; guarded by mu.
+	took map[touchKey]time.Time
 	// begun are anomalies whose suspects have yet to be ranked; guarded by mu.
 	begun map[string]bool
 	// anomalous is when an anomaly was last noticed, in nanoseconds since 1970:
@@ -270,6 +273,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		resources: map[penumbra.Address]*tracked{},
 		stacks:    map[string]*stack{},
 		begun:     map[string]bool{},
+		took:      map[touchKey]time.Time{},
 	}
 	if err := e.openIntake(); err != nil {
 		return nil, err

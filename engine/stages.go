@@ -95,7 +95,8 @@ type Change struct {
 	Before   penumbra.Value
 	After    penumbra.Value
 	// Time is when it happened, if an event tells, otherwise when it was seen;
-	// Since is then the look before, by which it had not.
+	// Since is then the look before, by which it had not. Of what a run applied, told
+	// by nobody but Penumbra, Time is when it was over and Since when it began.
 	Time, Since time.Time
 	Actor       string
 	ActorKind   penumbra.ActorKind

@@ -212,6 +212,45 @@ func TestAnothersChange(t *testing.T) {
 	}
 }
 
+// An edit of a moment before the run, which the run took back, is no better explanation
+// of what came after it, however unexpected it was. The log of what was changed may tell
+// of the run as well, by the name of the account that its tool uses.
+func TestARunThatTookBackAnEditOfAMomentAgo(t *testing.T) {
+	t.Parallel()
+	const alone, logged, late = "told by Penumbra alone", "in the server's log", "in the server's log, which comes late"
+	for _, name := range []string{alone, logged, late} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newOffice(t, watched)
+			o.latency(time.Hour, 0.01)
+			edited := func(at time.Time, id, who string, size int) {
+				o.take(penumbra.Record{Time: at, Format: "json", ID: id, Actor: who, Action: "edit", Targets: []string{"alpha"}, Settings: set("size", size)})
+			}
+			edited(o.time(), "e1", "bob", 3)
+			o.drift(3)
+			o.advance(5 * time.Second)
+			var set time.Time
+			o.onApply = func(penumbra.Plan) {
+				o.advance(2 * time.Second)
+				set = o.time()
+				if name == logged {
+					edited(set, "e2", "deployer", 1)
+				}
+				o.latency(time.Minute, 1) // a play takes its time
+			}
+			run := o.run(o.approve(o.revert(), "alice").Run.ID)
+			if name == late {
+				edited(set, "e2", "deployer", 1)
+			}
+			o.latency(2*time.Minute, 1)
+			o.due()
+			if run = o.run(run.ID); run.State != penumbra.Done || !run.Hurt() {
+				t.Fatalf("the run is %s, its watch %+v, anomalies %+v", run.State, run.Watch, o.anomalies())
+			}
+		})
+	}
+}
+
 func TestNothingToWatch(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, func(o *office) {

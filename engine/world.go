@@ -59,7 +59,9 @@ func (w world) Active(of func(penumbra.Address) bool) []penumbra.Drift {
 
 func (w world) Settle(ctx context.Context, d penumbra.Drift) error { return w.e.settle(ctx, d) }
 
-func (w world) Tell(ctx context.Context, o penumbra.Observation) error { return w.e.tell(ctx, o) }
+func (w world) Tell(ctx context.Context, o penumbra.Observation, since time.Time) error {
+	return w.e.tell(ctx, o, since)
+}
 
 func (w world) Rejudge(ctx context.Context, a penumbra.Address) error {
 	return w.e.judgeByRules(ctx, func(r *tracked) bool { return r.Address == a })
@@ -166,8 +168,9 @@ func (e *Engine) effects(typ, path string, v penumbra.Value) []penumbra.Effect {
 	return e.cfg.Network.Effects(typ, path, v)
 }
 
-// tell puts an event of Penumbra's own into the timeline.
-func (e *Engine) tell(ctx context.Context, o penumbra.Observation) error {
+// tell puts an event of Penumbra's own, of something that began at since if that is not
+// zero, into the timeline.
+func (e *Engine) tell(ctx context.Context, o penumbra.Observation, since time.Time) error {
 	defer e.settled()()
 	o.Time = e.clock.now()
 	o.Seen = o.Time
@@ -181,6 +184,10 @@ func (e *Engine) tell(ctx context.Context, o penumbra.Observation) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	maps.DeleteFunc(e.took, func(k touchKey, _ time.Time) bool { return o.Time.Sub(k.time) > changesFor })
+	if !since.IsZero() {
+		e.took[touchKey{o.Resource, o.Time, o.Actor, o.Action, o.Source}] = since
+	}
 	for i := range added {
 		e.take(&added[i])
 	}

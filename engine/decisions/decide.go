@@ -67,7 +67,7 @@ func (b *Board) Reject(ctx context.Context, id, by, reason string) error {
 	return b.cfg.World.Tell(ctx, penumbra.Observation{
 		Kind: penumbra.EventKind, Resource: d.Resource, Source: "penumbra", ID: "reject/" + p.ID,
 		Actor: by, ActorKind: penumbra.User, Action: penumbra.ActionReject, Message: decision.Reason,
-	})
+	}, time.Time{})
 }
 
 // Customize makes a new proposal with what a person would have instead; the one

@@ -101,7 +101,7 @@ func (b *Board) Accept(ctx context.Context, id, by, reason string, until time.Ti
 	}
 	if until.IsZero() {
 		event.Settings = penumbra.NewSettings(event.Settings...)
-		if err := b.cfg.World.Tell(ctx, event); err != nil {
+		if err := b.cfg.World.Tell(ctx, event, time.Time{}); err != nil {
 			return d, err
 		}
 	}

@@ -338,10 +338,11 @@ func (b *Board) Verify(ctx context.Context, run penumbra.Run, p penumbra.Proposa
 			on = p.Plan.Targets
 		}
 		for _, address := range on {
-			if err := b.cfg.World.Tell(ctx, applied(run, p, address, b.Approver(ctx, p.ID))); err != nil {
+			began := appliedAt(&run)
+			if err := b.cfg.World.Tell(ctx, applied(run, p, address, b.Approver(ctx, p.ID)), began); err != nil {
 				return nil, err
 			}
-			b.cfg.Performance.Attend(address, appliedAt(&run))
+			b.cfg.Performance.Attend(address, began)
 		}
 	}
 	if err := b.cfg.World.Read(ctx, run.Stack); err != nil {

@@ -188,8 +188,9 @@ type Known interface {
 type Loop interface {
 	// Settle stores a drift that was changed, in the place of what is known of it.
 	Settle(ctx context.Context, d penumbra.Drift) error
-	// Tell puts an event of Penumbra's own into the timeline.
-	Tell(ctx context.Context, o penumbra.Observation) error
+	// Tell puts an event of Penumbra's own into the timeline. since is when what it
+	// tells of began, zero if that took no time.
+	Tell(ctx context.Context, o penumbra.Observation, since time.Time) error
 	// Rejudge judges a resource by the rules that are stored.
 	Rejudge(ctx context.Context, a penumbra.Address) error
 }

@@ -19,6 +19,9 @@ const (
 	// watchedAmong bounds the runs of a stack that are looked through after a
 	// restart.
 	watchedAmong = 500
+	// recovers is how long a metric has after a run to be well again, if what the run
+	// took back was what made it bad.
+	recovers = 30 * time.Second
 	// TakesEffect is how long an act may take to show: a look that its event started
 	// may come too early.
 	TakesEffect = 10 * time.Second
@@ -148,6 +151,10 @@ func (b *Board) harm(ctx context.Context, run *penumbra.Run) ([]penumbra.Harm, e
 	if err != nil {
 		return nil, err
 	}
+	p, err := b.Proposal(ctx, run.Proposal)
+	if err != nil {
+		return nil, err
+	}
 	var out []penumbra.Harm
 	for i := range anomalies {
 		a := &anomalies[i]
@@ -155,12 +162,19 @@ func (b *Board) harm(ctx context.Context, run *penumbra.Run) ([]penumbra.Harm, e
 		if known || !a.Worse || a.Time.Before(from) || a.Onset.After(run.Watch.Until) || !b.nearRun(run, a.Resource) {
 			continue
 		}
-		own, all := 0.0, 0.0
+		own, all, gone := 0.0, 0.0, 0.0
+		outlived := a.Active() && b.cfg.Now().Sub(run.Ended) > recovers
 		for _, s := range b.cfg.Performance.Suspects(a) {
 			all += s.Probability
-			if byRun(run, &s) {
+			switch {
+			case byRun(run, p.Plan, &s):
 				own += s.Probability // exactly one is the cause, so they add up
+			case outlived && takenBack(run, p.Plan, &s):
+				gone += s.Probability // it is not: what it did would have gone with it
 			}
+		}
+		if gone < 1 {
+			own /= 1 - gone
 		}
 		if own >= blamed {
 			out = append(out, penumbra.Harm{Resource: a.Resource, Impact: penumbra.Impact{
@@ -201,12 +215,33 @@ func appliedAt(run *penumbra.Run) time.Time {
 	return run.Started
 }
 
-// byRun reports whether a suspect is what a run has applied. A stack has one run at
-// a time, so the event that tells of it falls between its steps.
-func byRun(run *penumbra.Run, s *penumbra.Suspect) bool {
+// byRun reports whether a suspect is what a run has applied by its plan. A stack has
+// one run at a time, so the event that tells of it falls between its steps. The log of
+// what was changed may tell of it too, with a better time, under the name of the account
+// that the tool uses.
+func byRun(run *penumbra.Run, plan *penumbra.Plan, s *penumbra.Suspect) bool {
 	_, changed := run.Before[s.Resource]
-	return changed && s.Source == "penumbra" && (s.Action == penumbra.ActionApply || s.Action == penumbra.ActionRollback) &&
-		!s.Time.Before(appliedAt(run)) && !s.Time.After(run.Ended.Add(TakesEffect))
+	if !changed || s.Time.Before(appliedAt(run)) || s.Time.After(run.Ended.Add(TakesEffect)) {
+		return false
+	}
+	if s.Source == "penumbra" {
+		return s.Action == penumbra.ActionApply || s.Action == penumbra.ActionRollback
+	}
+	return plan != nil && slices.ContainsFunc(plan.Changes, func(c penumbra.PlannedChange) bool {
+		return c.Resource == s.Resource && slices.ContainsFunc(c.Changes, func(x penumbra.PathChange) bool {
+			return x.Path == s.Path && (x.Unknown || x.After == s.After)
+		})
+	})
+}
+
+// takenBack reports whether a suspect is an older change whose value the run's plan has
+// taken away.
+func takenBack(run *penumbra.Run, plan *penumbra.Plan, s *penumbra.Suspect) bool {
+	return plan != nil && s.Path != "" && s.Time.Before(appliedAt(run)) && slices.ContainsFunc(plan.Changes, func(c penumbra.PlannedChange) bool {
+		return c.Resource == s.Resource && slices.ContainsFunc(c.Changes, func(x penumbra.PathChange) bool {
+			return x.Path == s.Path && x.Before == s.After
+		})
+	})
 }
 
 // offerBack plans the way back from a run that hurt, and has it carried out if a
