@@ -238,6 +238,7 @@ func (l lab) settings() {
 		{"e", "SHOW fsync", "off"},
 		{"f", pending, "8192 true"},
 		{"f", file, "128MB"},
+		{"h", "SHOW work_mem", "4MB"},
 	} {
 		l.run("scenario/" + c.run)
 		l.awaitSQL(c.query, c.want)
@@ -247,6 +248,7 @@ func (l lab) settings() {
 		"ALTER SYSTEM SET work_mem = '5120kB'":            "alice by psql",
 		"ALTER SYSTEM SET work_mem = '6144kB'":            "bob by psql",
 		"ALTER SYSTEM SET fsync = off":                    "bob by psql",
+		"ALTER SYSTEM SET work_mem = '4MB'":               "alice by psql",
 	} {
 		if got := l.actor(statement); got != want {
 			l.t.Errorf("%s: the log says %q, want %q", statement, got, want)
