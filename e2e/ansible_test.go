@@ -32,9 +32,9 @@ const play = `- hosts: h1
       tags: [web]
 `
 
-// newPlaybook makes a site on a playbook that manages a file of this machine, which
+// newGuarded makes a site on a playbook that manages a file of this machine, which
 // is as the playbook says.
-func newPlaybook(t *testing.T) (s *site, file penumbra.Address) {
+func newGuarded(t *testing.T) (s *site, file penumbra.Address) {
 	t.Helper()
 	t.Parallel()
 	if _, err := exec.LookPath("ansible-playbook"); err != nil {
@@ -65,7 +65,7 @@ func (s *site) ansible(dir string, args ...string) result {
 
 func TestGuardOfImpendingDriftByAnsible(t *testing.T) {
 	const path = "ini.web.workers"
-	s, file := newPlaybook(t)
+	s, file := newGuarded(t)
 	// Every day bob sets it to 16, and somebody takes that back.
 	var history strings.Builder
 	snapshot := func(at time.Time, workers int) {
