@@ -22,7 +22,7 @@ func TestHostileValuesAreAdoptedAsTexts(t *testing.T) {
 		text  string
 		taken bool // it can be adopted
 	}
-	s := newPlaybook(t, "", map[string]string{"hosts": "h1 ansible_connection=local\n"})
+	s := newPlay(t, "", map[string]string{"hosts": "h1 ansible_connection=local\n"})
 	canary := s.path("canary")
 	values := []hostile{
 		{"!!python/object/apply:os.system ['touch " + canary + "']", true}, {"&a [*a, *a]", true}, {"<<: *x", true}, {"!vault |", true}, {"x' # '", true}, {`"x", injected: "y"`, true},

@@ -20,9 +20,9 @@ import (
 	"github.com/penumbra-iac/penumbra"
 )
 
-// newPlaybook makes a site whose one stack, named site, is an Ansible playbook on this
+// newPlay makes a site whose one stack, named site, is an Ansible playbook on this
 // machine; settings are added to the stack's, indented by four spaces.
-func newPlaybook(t *testing.T, settings string, files map[string]string) *site {
+func newPlay(t *testing.T, settings string, files map[string]string) *site {
 	t.Helper()
 	s := newSite(t)
 	if _, err := exec.LookPath("ansible-playbook"); err != nil {
@@ -84,7 +84,7 @@ func TestPlantedSecretsOfAnsibleAppearNowhere(t *testing.T) {
   - {name: fails, ignore_errors: true, command: {argv: [/bin/sh, -c, "echo $0 >&2; exit 3", ` + inYAML("mark-failed Authorization: Bearer "+plant("stderr")) + `]}}
   - {name: fact, set_fact: {session_secret: ` + inYAML(plant("fact")) + `}}
 `
-	s := newPlaybook(t, "    vault_password_file: vault.pass\n    extra_vars: [extra.yml]\n", map[string]string{
+	s := newPlay(t, "    vault_password_file: vault.pass\n    extra_vars: [extra.yml]\n", map[string]string{
 		"site.yml": "- hosts: h1\n  gather_facts: false\n  tags: web\n  vars: {smtp_password: " + inYAML(plant("play-variable")) + "}\n  tasks:" + tasks +
 			"- hosts: h2\n  gather_facts: false\n  tasks:\n  - {name: checks, fail: {msg: " + inYAML("mark-refused, password="+plant("fail-message")) + "}}\n",
 		"hosts":                   "[web]\nh1 ansible_connection=local ansible_become_password=\"" + plant("inventory") + "\"\n[other]\nh2 ansible_connection=local\n",
