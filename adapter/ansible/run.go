@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -62,7 +61,7 @@ func (w *Workspace) run(ctx context.Context, dir, program string, args, env []st
 // what would change the output's form.
 func environment(held []string) []string {
 	var out []string
-	for _, e := range slices.Concat(os.Environ(), held) {
+	for _, e := range slices.Concat(procgroup.Environ(), held) {
 		name, _, _ := strings.Cut(e, "=")
 		switch name {
 		case "ANSIBLE_FORCE_COLOR", "ANSIBLE_DEBUG", "ANSIBLE_VERBOSITY", "ANSIBLE_CALLBACK_WHITELIST", "ANSIBLE_JSON_INDENT":

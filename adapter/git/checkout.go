@@ -209,7 +209,7 @@ func (w *worktree) failure(c call, err error, said string) error {
 // the one in the folder, and others change what a path means.
 func environment(kept ...string) []string {
 	var out []string
-	for _, x := range os.Environ() {
+	for _, x := range procgroup.Environ() {
 		name, _, _ := strings.Cut(x, "=")
 		switch {
 		case name == "SSH_ASKPASS":

@@ -67,7 +67,7 @@ func (w *Workspace) credentials(file string) ([]string, error) {
 // environment is the process's own, with the stack's settings over it and what
 // keeps the output readable by a program. Logging would mix into the errors.
 func (w *Workspace) environment() []string {
-	env := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "TF_LOG") })
+	env := slices.DeleteFunc(procgroup.Environ(), func(s string) bool { return strings.HasPrefix(s, "TF_LOG") })
 	for _, name := range slices.Sorted(maps.Keys(w.config.Env)) {
 		env = append(env, name+"="+w.config.Env[name])
 	}
