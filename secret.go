@@ -1,28 +1,5 @@
 package penumbra
 
-import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
-)
-
-// Key makes keyed hashes of sensitive values. The same value under the same
-// key gives the same hash, so that a change shows and the value does not.
-type Key []byte
-
-// Seal returns the secret that stands for v: HMAC-SHA-256 over the kind and
-// the text, cut to 128 bits. Null, unknown and secret values stay as they are.
-func (k Key) Seal(v Value) Value {
-	switch v.kind {
-	case NullKind, UnknownKind, SecretKind:
-		return v
-	}
-	mac := hmac.New(sha256.New, k)
-	mac.Write([]byte{byte(v.kind), 0})
-	mac.Write([]byte(v.text))
-	return Value{SecretKind, SecretPrefix + hex.EncodeToString(mac.Sum(nil)[:16])}
-}
-
 // SealSettings seals, in place, each setting that is marked sensitive or that
 // [HoldsSecret]. It is called where data enters, before anything is stored.
 func (k Key) SealSettings(s Settings) {

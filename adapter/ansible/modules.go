@@ -166,8 +166,7 @@ func (b *book) edit(it *item, module string, r *result) {
 	for _, name := range [...]string{"regexp", "line", "marker", "block", "section", "option", "state", "replace"} {
 		id.WriteString(strconv.Quote(text(args[name])))
 	}
-	digest := strings.TrimPrefix(b.key.Seal(penumbra.String(id.String())).Text(), penumbra.SecretPrefix)
-	it.set(module+"."+digest[:12], penumbra.Bool(true), penumbra.Bool(!changedContent))
+	it.set(module+"."+b.key.Short(penumbra.String(id.String())), penumbra.Bool(true), penumbra.Bool(!changedContent))
 }
 
 // iniValue returns an option's value, null if it is not there.

@@ -162,8 +162,7 @@ func cut(text string, key penumbra.Key) string {
 	if len(text) <= maxText {
 		return text
 	}
-	digest := sha256.Sum256([]byte(key.Seal(penumbra.String(text)).Text()))
-	return prefix(text, kept) + "…#" + hex.EncodeToString(digest[:6])
+	return prefix(text, kept) + "…#" + key.Short(penumbra.String(text))
 }
 
 // prefix returns the first n characters.

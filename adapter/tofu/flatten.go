@@ -2,7 +2,6 @@ package tofu
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/penumbra-iac/penumbra"
 )
@@ -108,7 +107,7 @@ func (f *flattener) elementName(path string, element any, key penumbra.ElementKe
 	if !secret {
 		return key.Name
 	}
-	return strings.TrimPrefix(f.key.Seal(value).Text(), penumbra.SecretPrefix)[:12]
+	return penumbra.ShortPrefix + f.key.Short(value)
 }
 
 func (f *flattener) emit(at place, v penumbra.Value, sensitive bool) {

@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -26,6 +28,7 @@ import (
 // memory is what the code was found to ask for.
 type memory struct {
 	Format  int       `json:"format"`
+	Key     string    `json:"key"`     // the name of the one that the hashes in it are made with
 	Code    string    `json:"code"`    // digest, see [code]
 	Sources string    `json:"sources"` // digest of what the data sources found
 	Planned time.Time `json:"planned"`
@@ -50,7 +53,18 @@ const (
 	memoryAge = 24 * time.Hour
 )
 
-func (w *Workspace) memoryFile() string { return filepath.Join(w.data, "template.json") }
+const memoryName = "template.json"
+
+func (w *Workspace) memoryFile() string { return filepath.Join(w.data, memoryName) }
+
+// Forget removes what is remembered of the code in a stack's data folder: it holds
+// hashes of sensitive values, and is found again by a read.
+func Forget(dataDir string) error {
+	if err := os.Remove(filepath.Join(dataDir, memoryName)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
 
 // recall returns what is remembered of the code as it is now, nil if nothing
 // that can be used.
@@ -61,7 +75,7 @@ func (w *Workspace) recall(c *code) *memory {
 	}
 	var m memory
 	age := func() time.Duration { return w.config.Now().Sub(m.Planned) }
-	if json.Unmarshal(data, &m) != nil || m.Format != memoryFormat || m.Code != c.digest || age() < 0 || age() > memoryAge {
+	if json.Unmarshal(data, &m) != nil || m.Format != memoryFormat || m.Key != w.config.Key.ID() || m.Code != c.digest || age() < 0 || age() > memoryAge {
 		return nil
 	}
 	return &m
@@ -73,7 +87,7 @@ func (w *Workspace) remember(c *code, p *plan, file string, known shapes) {
 	if err != nil || c.digest == "" {
 		return
 	}
-	m := &memory{Format: memoryFormat, Code: c.digest, Sources: states.sources(), Planned: w.config.Now().UTC(), Resources: make(map[string]remembered)}
+	m := &memory{Format: memoryFormat, Key: w.config.Key.ID(), Code: c.digest, Sources: states.sources(), Planned: w.config.Now().UTC(), Resources: make(map[string]remembered)}
 	for _, i := range p.order {
 		m.put(i, p.declared, states)
 	}

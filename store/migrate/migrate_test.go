@@ -89,6 +89,7 @@ func fill(t *testing.T, s storetest.Store, observations int) {
 	}
 	ok(s.SaveRun(ctx, penumbra.Run{ID: "r-1", Proposal: "p-2", Stack: "shop", State: penumbra.Done, Started: at(1)}))
 	ok(s.SaveFreeze(ctx, penumbra.Freeze{ID: "f-1", Created: at(1)}))
+	ok(s.SetHashKey(ctx, "5f0c11aa"))
 	ok(s.SaveAttention(ctx, penumbra.Attention{ID: "w-1", Created: at(1)}))
 	ok(s.SaveCheckpoint(ctx, penumbra.Checkpoint{Name: "shadow", Sequence: 3, Time: at(1), Data: []byte("state")}))
 	ok(s.SaveCheckpoint(ctx, penumbra.Checkpoint{Name: "empty"}))

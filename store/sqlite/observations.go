@@ -250,7 +250,7 @@ func selection(q penumbra.ObservationQuery) (string, []any) {
 		" ORDER BY o.time, o.identity", args
 }
 
-func observation(rows *sql.Rows, read *stored.Reading) (penumbra.Observation, error) {
+func observation(rows interface{ Scan(to ...any) error }, read *stored.Reading) (penumbra.Observation, error) {
 	var (
 		o           penumbra.Observation
 		at, content int64

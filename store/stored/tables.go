@@ -70,6 +70,7 @@ var Tables = []Table{
 	{"sessions", columns("id text", "owner text", "expires int", "data bytes"), 1, false},
 	{"answers", columns("id bytes", "digest bytes", "begun int", "status int", "type text", "body bytes"), 1, false},
 	{"audit", columns("sequence int", "body text"), 1, true},
+	{"hash_key", columns("one int", "id text"), 1, false},
 }
 
 // Observations is the table of the timelines.

@@ -19,7 +19,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	for _, group := range []map[string]func(*testing.T, *opened){
 		observationTests, driftTests, decisionTests, freezeTests, attentionTests, runTests, ruleTests, checkpointTests, versionTests,
 		anomalyTests, rollupTests, asideTests, noticeTests, tallyTests, auditTests, accountTests, tokenTests, sessionTests,
-		pageTests, answerTests,
+		pageTests, answerTests, hashTests,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {

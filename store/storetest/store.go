@@ -107,6 +107,19 @@ type Checkpoints interface {
 	Checkpoint(ctx context.Context, name string) (penumbra.Checkpoint, error)
 }
 
+// Hashes knows which key the hashes of sensitive values are made with.
+type Hashes interface {
+	// HashKey returns the key's name, "" if none was noted yet.
+	HashKey(ctx context.Context) (string, error)
+	// SetHashKey notes a key where none was.
+	SetHashKey(ctx context.Context, id string) error
+	// Reseal has change alter, in place and without another length, whatever hashes
+	// there are in what is stored, and notes the key that they are made with then, all
+	// or nothing. change reports whether there were any; Reseal returns in how many
+	// documents.
+	Reseal(ctx context.Context, id string, change func([]byte) bool) (changed int, err error)
+}
+
 // Versions keeps the versions of the model.
 type Versions interface {
 	// AddVersion stores a version under the next number, from 1, with what it
@@ -240,6 +253,7 @@ type Store interface {
 	Rules
 	Checkpoints
 	Versions
+	Hashes
 	Anomalies
 	Rollups
 	Aside

@@ -42,6 +42,9 @@ func Look(ctx context.Context, c *Config, o LookOptions, read []penumbra.Observa
 		store, err := c.OpenToRead(ctx)
 		if err == nil {
 			defer store.Close()
+			if err := canBeCompared(ctx, c, store); err != nil {
+				return nil, "", err
+			}
 			return lookRecorded(ctx, c, store, o, judge, rules, read)
 		}
 		if penumbra.KindOf(err) != penumbra.NotFound {

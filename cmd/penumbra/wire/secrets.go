@@ -60,29 +60,43 @@ func random(n int) []byte {
 }
 
 // SealingKey returns the key that sensitive values are hashed with: from the
-// environment, from the file that it names, or the data directory's own.
+// environment, from the file that it names, or the data directory's own. A key that was
+// rotated has a line for each key, the newest first.
 func SealingKey(dir string) (penumbra.Key, error) {
-	from, key := "PENUMBRA_KEY", os.Getenv("PENUMBRA_KEY")
+	key, from, err := sealingKey(dir)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for line := range strings.Lines(key) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if len(line) < 16 {
+			return nil, &penumbra.Error{Kind: penumbra.Invalid, What: from + " is shorter than 16 characters", Remedy: "give a long random text, the same on every machine that shares timelines"}
+		}
+		lines = append(lines, line)
+	}
+	return penumbra.Key(strings.Join(lines, "\n")), nil
+}
+
+// sealingKey returns the text of the key, and where it is from.
+func sealingKey(dir string) (key, from string, err error) {
+	from, key = "PENUMBRA_KEY", strings.TrimSpace(os.Getenv("PENUMBRA_KEY"))
 	if path := os.Getenv("PENUMBRA_KEY_FILE"); key == "" && path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return nil, &penumbra.Error{Kind: penumbra.Missing, What: "read PENUMBRA_KEY_FILE", Err: err, Remedy: "restore the file; with another key every sensitive value would look changed"}
+			return "", from, &penumbra.Error{Kind: penumbra.Missing, What: "read PENUMBRA_KEY_FILE", Err: err, Remedy: "restore the file; with another key no sensitive value could be compared with what is stored"}
 		}
 		if from, key = "PENUMBRA_KEY_FILE "+path, strings.TrimSpace(string(text)); key == "" {
-			return nil, &penumbra.Error{Kind: penumbra.Invalid, What: from + " is empty", Remedy: "restore the file; with another key every sensitive value would look changed"}
+			return "", from, &penumbra.Error{Kind: penumbra.Invalid, What: from + " is empty", Remedy: "restore the file; with another key no sensitive value could be compared with what is stored"}
 		}
 	}
 	if key == "" {
-		var err error
-		if key, err = SecretFile(dir, sealingFile); err != nil {
-			return nil, err
-		}
 		from = filepath.Join(dir, sealingFile)
+		key, err = SecretFile(dir, sealingFile)
 	}
-	if len(key) < 16 {
-		return nil, &penumbra.Error{Kind: penumbra.Invalid, What: from + " is shorter than 16 characters", Remedy: "give a long random text, the same on every machine that shares timelines"}
-	}
-	return penumbra.Key(key), nil
+	return key, from, err
 }
 
 // sealingFile is the data directory's own key of hashes.

@@ -127,6 +127,9 @@ func open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
+	if _, err := bringUp(ctx, c, store, log); err != nil {
+		return nil, errors.Join(err, release())
+	}
 	reread, err := startReading(c, groupsOf(store), o)
 	if err != nil {
 		return nil, errors.Join(err, release())
