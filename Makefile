@@ -5,7 +5,7 @@ GO    ?= go
 BIN   := bin/penumbra
 LAB   ?= /tmp/penumbra-lab
 
-.PHONY: all build demo test unit lint bench fuzz lab clean help
+.PHONY: all build beam demo test unit lint bench fuzz lab clean help
 
 all: build
 
@@ -14,6 +14,9 @@ help: ## Say what each target does
 
 build: ## Build bin/penumbra
 	$(GO) build -trimpath -o $(BIN) ./cmd/penumbra
+
+beam: ## Build bin/penumbra-beam, which scores and trains on Spark; minutes the first time
+	cd adapter/beam && GOWORK=off $(GO) build -trimpath -o ../../bin/penumbra-beam ./cmd/penumbra-beam
 
 demo: build ## Set all up and play the demonstration (DEMO_ONCE=1: end by itself; DEMO_REPLAY=file: a recording)
 	scripts/demo.sh

@@ -35,6 +35,7 @@ say "using $("$PENUMBRA_TOFU" version | head -n 1)"
 scripts/lint.sh
 go build -trimpath -o bin/penumbra ./cmd/penumbra
 (cd examples/provider && GOWORK=off go test ./...)
+(cd adapter/beam && GOWORK=off go vet ./... && GOWORK=off go test -timeout 20m ./...)
 # The race detector sees what runs in the test's own process: e2e starts the program as users have it.
 # The lab's servers answer as slowly as the machine is busy, and that is what its tests measure: they
 # have it to themselves.

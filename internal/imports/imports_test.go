@@ -3,8 +3,13 @@ package imports
 import (
 	"encoding/json"
 	"errors"
+	"go/parser"
+	"go/token"
 	"io"
+	"io/fs"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -37,6 +42,7 @@ var rules = []rule{
 	{"access", []string{"."}, "who asks is made sure of with the nouns alone"},
 	{"store/migrate", []string{".", "store/stored", "store/sqlite", "store/postgres"}, "what carries one store over into another knows both"},
 	{"store", []string{".", "store/storetest", "store/stored"}, "a store knows the nouns and its driver"},
+	{"adapter/beam/cmd", []string{".", "adapter/beam"}, "the worker is flags around the pipelines"},
 	{"adapter/beam", []string{".", "timeline", "shadow", "drift"}, "a Beam worker runs the pure cores"},
 	{"adapter", []string{"."}, "an adapter knows the nouns and its technology"},
 	{"api", []string{"."}, "the API shows the nouns"},
@@ -87,6 +93,37 @@ func TestImportRule(t *testing.T) {
 	}
 	if packages < 2 {
 		t.Fatalf("go list found %d packages", packages)
+	}
+}
+
+// TestImportRuleOfBeam holds the module of the Beam pipelines to the same rule. Its
+// files are parsed, since listing its packages would need all of Beam.
+func TestImportRuleOfBeam(t *testing.T) {
+	files := 0
+	err := filepath.WalkDir(filepath.Join("..", "..", "adapter", "beam"), func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		files++
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		importer := module + "/" + filepath.ToSlash(filepath.Dir(strings.TrimPrefix(name, filepath.Join("..", "..")+string(filepath.Separator))))
+		r := ruleFor(t, importer)
+		for _, i := range f.Imports {
+			imported, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			if why := refuse(r, importer, imported); why != "" {
+				t.Errorf("%s imports %s: %s (%s)", name, imported, why, r.why)
+			}
+		}
+		return nil
+	})
+	if err != nil || files < 2 {
+		t.Fatalf("read %d files: %v", files, err)
 	}
 }
 

@@ -15,5 +15,5 @@ type app struct{ *console.Console }
 // Commands returns the verbs.
 func Commands(on *console.Console) []*cobra.Command {
 	a := &app{on}
-	return []*cobra.Command{a.backtestCommand(), a.trainCommand(), a.modelCommand()}
+	return []*cobra.Command{a.backtestCommand(), a.scoreCommand(), a.trainCommand(), a.modelCommand()}
 }

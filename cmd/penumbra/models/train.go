@@ -34,6 +34,8 @@ type trainFlags struct {
 	window             float64
 	sample             uint32
 	portable, file, by string
+	fleet              fleetFlags
+	shards, rounds     int
 }
 
 func (a *app) trainCommand() *cobra.Command {
@@ -52,16 +54,27 @@ is promoted at once, of whichever family it is; otherwise ` + "`penumbra model p
 does that. With too little history nothing is chosen, and the simplest family
 serves.
 
+With --runner the mixture is trained from the named histories on as many machines
+as there are: each shard of the fleet learns by itself, what they have learnt is
+averaged, and in the next round each starts from that. See docs/scale.md for what
+that costs in quality.
+
 With --portable what holds in other estates too is written to a file, weights
 without any name, address or value; this is how the model that ships was made.`,
 		Example: `  penumbra train                              # on your own past
   penumbra train --git infra/                 # after the past of its repository
   penumbra train other-estate.jsonl.gz        # after that of another estate
   penumbra train --model mixture --seed 2 --keep
+  penumbra train --runner prism --shards 4 fleet-*.jsonl.gz
   penumbra train --portable shipped.bin a.jsonl.gz b.jsonl.gz`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.Outputs("human", "json"); err != nil {
 				return err
+			}
+			if f.fleet.runner != "" {
+				if err := f.forFleet(args); err != nil {
+					return err
+				}
 			}
 			if f.portable != "" {
 				return a.trainPortable(cmd.Context(), &f, args)
@@ -101,6 +114,9 @@ without any name, address or value; this is how the model that ships was made.`,
 	flags.StringVar(&f.portable, "portable", "", "train the mixture from nothing and write what holds elsewhere too to this file; no version is kept")
 	flags.StringArrayVar(&f.git, "git", nil, "learn from the history of the git repository, or the folder of one, in this folder; may be repeated")
 	f.mine.Flags(cmd)
+	f.fleet.add(cmd, "")
+	flags.IntVar(&f.shards, "shards", 4, "with --runner: parts of the fleet that learn by themselves")
+	flags.IntVar(&f.rounds, "rounds", 1, "with --runner: of learning and averaging")
 	_ = cmd.RegisterFlagCompletionFunc("model", cobra.FixedCompletions(wire.FamilyNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -244,7 +260,11 @@ func (a *app) train(ctx context.Context, s api.Modeller, f *trainFlags, files []
 	if err != nil {
 		return nil, err
 	}
-	others, names, err := a.others(ctx, c, f, files)
+	read := files
+	if f.fleet.runner != "" {
+		read = nil // the workers read them
+	}
+	others, names, err := a.others(ctx, c, f, read)
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +282,18 @@ func (a *app) train(ctx context.Context, s api.Modeller, f *trainFlags, files []
 			f.models = []string{st.Configured}
 		}
 	}
-	t, err := a.candidates(ctx, f, others, own)
+	observations := len(others) + len(own)
+	var t *trained
+	if f.fleet.runner != "" {
+		var learnt int64
+		t, learnt, err = a.fleetCandidate(ctx, f, files)
+		for _, name := range files {
+			names = append(names, filepath.Base(name))
+		}
+		observations += int(learnt)
+	} else {
+		t, err = a.candidates(ctx, f, others, own)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -278,7 +309,7 @@ func (a *app) train(ctx context.Context, s api.Modeller, f *trainFlags, files []
 	if err := a.compare(ctx, f, &st, t, past); err != nil {
 		return nil, err
 	}
-	return t, a.keepVersion(ctx, s, f, &st, t, names, len(others)+len(own))
+	return t, a.keepVersion(ctx, s, f, &st, t, names, observations)
 }
 
 // own is the estate's own past, nil if there is none.

@@ -9,8 +9,7 @@ import (
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/engine"
 	"github.com/penumbra-iac/penumbra/shadow"
-	"github.com/penumbra-iac/penumbra/shadow/bayes"
-	"github.com/penumbra-iac/penumbra/shadow/mixture"
+	"github.com/penumbra-iac/penumbra/shadow/families"
 )
 
 // DefaultModel keeps the shadow unless another is asked for: the family that won
@@ -19,19 +18,10 @@ const DefaultModel = engine.AutoModel
 
 // Families are those that can keep the shadow, by the name that the
 // configuration gives. The seed is that of what is drawn.
-var Families = map[string]func(seed uint64) shadow.Model{
-	"pooled":  func(uint64) shadow.Model { return shadow.NewPooled(shadow.Options{}) },
-	"bayes":   func(uint64) shadow.Model { return bayes.NewModel(bayes.ModelOptions{}) },
-	"mixture": func(seed uint64) shadow.Model { return mixture.NewShipped(mixture.Options{Seed: seed}) },
-}
+var Families = families.Starts
 
 // Untrained makes a model of a family that knows nothing, not even what ships.
-func Untrained(family string, seed uint64) shadow.Model {
-	if family == "mixture" {
-		return mixture.New(mixture.Options{Seed: seed})
-	}
-	return Families[family](seed)
-}
+func Untrained(family string, seed uint64) shadow.Model { return families.Untrained(family, seed) }
 
 // FamilyNames are those of the families, the simplest first.
 func FamilyNames() []string {

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestMain lets the test binary be the program too.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "penumbra-beam" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestVerbsOfPenumbra trains a model by `penumbra train --runner`, which is kept as
+// a version and shown, and scores a fleet with it.
+func TestVerbsOfPenumbra(t *testing.T) {
+	folder := t.TempDir()
+	program := filepath.Join(folder, "penumbra")
+	build := exec.Command("go", "build", "-o", program, "./cmd/penumbra")
+	build.Dir = filepath.Join("..", "..", "..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(folder, "penumbra-beam")); err != nil {
+		t.Fatal(err)
+	}
+	var lines bytes.Buffer
+	for i := range 24 {
+		fmt.Fprintf(&lines, `{"kind":"event","time":"2026-01-01T00:00:00Z","resource":"prod/service.s%02d","type":"service","source":"git:0","action":"create","settings":{"image":"v0","cpu":2}}`+"\n", i)
+		for d := 1; d < 60 && i%3 == 0; d++ {
+			fmt.Fprintf(&lines, `{"kind":"event","time":"2026-%02d-%02dT00:00:00Z","resource":"prod/service.s%02d","type":"service","source":"git:%d","action":"update","settings":{"image":"v%d"}}`+"\n", 1+d/28, 1+d%28, i, d, d)
+		}
+	}
+	history := filepath.Join(folder, "fleet.jsonl")
+	if err := os.WriteFile(history, lines.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "penumbra.yaml"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	penumbra := func(args ...string) (string, error) {
+		cmd := exec.Command(program, args...)
+		cmd.Dir, cmd.Env = folder, append(os.Environ(), "HOME="+folder)
+		var out, errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		err := cmd.Run()
+		return out.String() + errs.String(), err
+	}
+	wants := func(want string, args ...string) {
+		t.Helper()
+		if out, err := penumbra(args...); err != nil || !strings.Contains(out, want) {
+			t.Fatalf("penumbra %v: %v, no %q in\n%s", args, err, want, out)
+		}
+	}
+	wants("round 1 of 1, observations learnt", "train", "--runner", "prism", "--shards", "2", "--file", "model", history)
+	wants("mixture", "model", "list")
+	wants("fleet.jsonl", "model", "list")
+	wants("Likeliest to leave within 7d", "score", "--checkpoint", "model", "--out", "scores", "--at", "2026-03-03T00:00:00Z", history)
+	out, err := penumbra("score", "--checkpoint", "model", "--out", "again", "--at", "2026-03-03T00:00:00Z", "-o", "json", history)
+	var result struct {
+		Observations, Resources int
+	}
+	if err != nil || json.Unmarshal([]byte(out), &result) != nil || result.Resources != 24 || result.Observations != 24+8*59 {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for name, args := range map[string][]string{
+		"there are scores":        {"score", "--checkpoint", "model", "--out", "scores", history},
+		"name it with --endpoint": {"score", "--checkpoint", "model", "--out", "other", "--runner", "spark", history},
+		"read the model's":        {"score", "--checkpoint", "none", "--out", "third", history},
+	} {
+		if out, err := penumbra(args...); err == nil || !strings.Contains(out, name) {
+			t.Errorf("penumbra %v: %v, no %q in\n%s", args, err, name, out)
+		}
+	}
+}

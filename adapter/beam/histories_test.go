@@ -1,0 +1,147 @@
+package beam_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/adapter/beam"
+	"github.com/penumbra-iac/penumbra/internal/histories"
+	"github.com/penumbra-iac/penumbra/shadow"
+	"github.com/penumbra-iac/penumbra/shadow/backtest"
+	"github.com/penumbra-iac/penumbra/shadow/mixture"
+)
+
+func file(t *testing.T, history string) string {
+	return filepath.Join(histories.Folder(t), history+".timeline.jsonl.gz")
+}
+
+// plain returns a history as it is in the file, by value.
+func plain(t *testing.T, history string) []penumbra.Observation {
+	var all []penumbra.Observation
+	for _, o := range histories.Read(t, history) {
+		all = append(all, *o)
+	}
+	return all
+}
+
+// TestScoresOfHistories scores a public history, by a model that learnt it, in
+// the pipeline and in one process.
+func TestScoresOfHistories(t *testing.T) {
+	name := file(t, "govuk-aws")
+	all := plain(t, "govuk-aws")
+	m := learnt(shadow.NewPooled(shadow.Options{}), all)
+	at := all[len(all)-1].Time.Add(time.Hour)
+	folder := t.TempDir()
+	if _, err := beam.Score(context.Background(), beam.Scoring{Files: []string{name}, Checkpoint: checkpoint(t, m), At: at, Out: folder}, prism); err != nil {
+		t.Fatal(err)
+	}
+	got, here := scores(t, folder), scoredHere(m, all, at)
+	if len(got) != len(here) || len(got) == 0 {
+		t.Fatalf("%d resources were scored, want %d", len(got), len(here))
+	}
+	sealed := 0
+	for a, want := range here {
+		if hidden(want) != hidden(got[a]) {
+			sealed++ // its plain secret is not in the scores
+			continue
+		}
+		same(t, got[a], want)
+	}
+	t.Logf("%d resources, of which %d have plain secrets", len(got), sealed)
+	if sealed > len(got)/20 {
+		t.Errorf("%d of %d resources could not be compared", sealed, len(got))
+	}
+}
+
+// hidden counts the sealed values that are expected.
+func hidden(s beam.Scored) (n int) {
+	for i := range s.Expectations {
+		for _, c := range s.Expectations[i].Values {
+			if strings.Contains(fmt.Sprint(c.Value), penumbra.SecretPrefix) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// TestTrainingOnHistories trains on one public estate, in one process and in
+// shards, and judges each on the first years of another, from the first day on:
+// the split by estate of the protocol. It prints the table of docs/scale.md and
+// holds the averages to being better than nothing learnt at all, by log loss.
+func TestTrainingOnHistories(t *testing.T) {
+	if os.Getenv("PENUMBRA_SCALE") == "" {
+		t.Skip("PENUMBRA_SCALE=1 trains for minutes")
+	}
+	name := file(t, "govuk-aws")
+	trained := map[string][]byte{}
+	names := []string{"untrained", "one process"}
+	began := time.Now()
+	whole := learnt(mixture.New(mixture.Options{Seed: 1}), plain(t, "govuk-aws")).(*mixture.Model)
+	var b bytes.Buffer
+	if _, err := whole.WriteKnowledge(&b); err != nil {
+		t.Fatal(err)
+	}
+	m, err := mixture.NewGoingOn(b.Bytes(), mixture.Options{Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var body bytes.Buffer
+	if _, err := m.WriteTo(&body); err != nil {
+		t.Fatal(err)
+	}
+	trained["one process"] = body.Bytes()
+	fmt.Printf("one process: %v\n", time.Since(began).Round(time.Second))
+	for _, x := range []struct{ shards, rounds int }{{1, 1}, {4, 1}, {4, 2}} {
+		began := time.Now()
+		out := filepath.Join(t.TempDir(), "model")
+		if _, err := beam.Train(context.Background(), beam.Training{Files: []string{name}, Out: out, Shards: x.shards, Rounds: x.rounds, Seed: 1}, prism); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		title := fmt.Sprintf("%d shards, %d rounds", x.shards, x.rounds)
+		names = append(names, title)
+		trained[title] = data
+		fmt.Printf("%s: %v\n", title, time.Since(began).Round(time.Second))
+	}
+	other := histories.Read(t, "home-ops-a")
+	first, last := other[0].Time, other[len(other)-1].Time
+	var entrants []backtest.Entrant
+	for _, title := range names {
+		m := mixture.New(mixture.Options{Seed: 1})
+		if data := trained[title]; data != nil {
+			if _, err := m.ReadFrom(bytes.NewReader(data)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		entrants = append(entrants, backtest.Entrant{Name: title, Model: m})
+	}
+	report, err := backtest.Run(context.Background(), slices.Values(other), entrants, backtest.Options{
+		Warmup: -1, To: first.Add(last.Sub(first) / 4), Every: 7 * 24 * time.Hour, NoValues: true, Bootstrap: -1, Seed: 1, Horizons: []int{4},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &report.Change[0]
+	fmt.Printf("%d questions, %d left\n", c.Questions, c.Left)
+	for _, title := range names {
+		s := c.Score(title)
+		fmt.Printf("| %s | %.4f | %.4f |\n", title, s.PR, *s.LogLoss)
+	}
+	for _, title := range names[2:] {
+		if *c.Score(title).LogLoss >= *c.Score("untrained").LogLoss {
+			t.Errorf("%s is no better than nothing learnt", title)
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package models
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/penumbra-iac/penumbra"
+)
+
+// scoreFlags are what is asked of a scoring.
+type scoreFlags struct {
+	fleet      fleetFlags
+	checkpoint string
+	at, out    string
+	confidence float64
+	shards, n  int
+}
+
+func (a *app) scoreCommand() *cobra.Command {
+	var f scoreFlags
+	cmd := &cobra.Command{
+		Use:     "score FILE...",
+		GroupID: "data",
+		Short:   "Score every resource of a fleet, on as many machines as there are",
+		Long: `Asks a model about every resource of timeline files: what each setting is expected
+to be, and how likely it is to leave within an hour to 30 days, with the verdict on
+what is there. The model is a checkpoint, as ` + "`penumbra train --file`" + ` writes
+one; it is asked and learns nothing.
+
+The work is a pipeline of Apache Beam: on this machine (prism), or on Spark or Flink
+through Beam's job server. It is done by penumbra-beam, which lies beside penumbra
+or on the PATH. Files are those of a file system that all workers share.`,
+		Example: `  penumbra score --checkpoint model --out scores/ fleet.jsonl.gz
+  penumbra score --checkpoint model --out scores/ --runner spark --endpoint 127.0.0.1:8099 part-*.jsonl.gz
+  zcat scores/scores-*.jsonl.gz | jq -r 'select(.leave[3] > 0.5).resource'`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.Outputs("human", "json"); err != nil {
+				return err
+			}
+			return a.score(cmd.Context(), &f, args)
+		},
+	}
+	flags := cmd.Flags()
+	f.fleet.add(cmd, "prism")
+	flags.StringVar(&f.checkpoint, "checkpoint", "", "file of the model (required)")
+	flags.StringVar(&f.out, "out", "", "folder for the scores (required)")
+	flags.StringVar(&f.at, "at", "", "the time that is asked about, RFC 3339 (default: now)")
+	flags.Float64Var(&f.confidence, "confidence", 0.95, "confidence of the prediction sets")
+	flags.IntVar(&f.shards, "shards", 8, "files of scores")
+	flags.IntVar(&f.n, "top", 10, "how many of the likeliest to leave are shown")
+	_ = cmd.MarkFlagRequired("checkpoint")
+	_ = cmd.MarkFlagRequired("out")
+	return cmd
+}
+
+// scored is the part of a line of scores that is shown.
+type scored struct {
+	Resource penumbra.Address                `json:"resource"`
+	Type     string                          `json:"type"`
+	Leave    [len(penumbra.Horizons)]float64 `json:"leave"`
+	Findings []struct {
+		Verdict penumbra.Verdict `json:"verdict"`
+	} `json:"findings"`
+}
+
+// fleetScores is what came of a scoring, in short.
+type fleetScores struct {
+	fleetResult
+	Out       string         `json:"out"`
+	Resources int            `json:"resources"`
+	Findings  map[string]int `json:"findings"` // by verdict
+	Likeliest []likely       `json:"likeliest"`
+}
+
+type likely struct {
+	Resource penumbra.Address                `json:"resource"`
+	Type     string                          `json:"type"`
+	Leave    [len(penumbra.Horizons)]float64 `json:"leave"`
+}
+
+// shownHorizon is the horizon that the likeliest to leave are ordered by: 7 days.
+const shownHorizon = 3
+
+func (a *app) score(ctx context.Context, f *scoreFlags, files []string) error {
+	at := time.Now().UTC()
+	if f.at != "" {
+		var err error
+		if at, err = time.Parse(time.RFC3339, f.at); err != nil {
+			return &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("--at %q", f.at), Remedy: "give a time such as 2026-03-01T00:00:00Z"}
+		}
+	}
+	stale, err := filepath.Glob(filepath.Join(f.out, "scores-*"))
+	if err == nil && len(stale) > 0 {
+		return &penumbra.Error{Kind: penumbra.Invalid, What: "there are scores in " + f.out + " already", Remedy: "name another folder with --out, or remove them"}
+	}
+	out := fleetScores{Out: f.out, Findings: map[string]int{}, Likeliest: []likely{}}
+	out.fleetResult, err = a.onFleet(ctx, &f.fleet, "score", append([]string{
+		"-checkpoint=" + f.checkpoint, "-out=" + f.out, "-at=" + at.Format(time.RFC3339),
+		"-confidence=" + strconv.FormatFloat(f.confidence, 'g', -1, 64), "-shards=" + strconv.Itoa(f.shards),
+	}, named(files)...))
+	if err != nil {
+		return err
+	}
+	if err := out.read(f.out, f.n); err != nil {
+		return err
+	}
+	if a.Output == "json" {
+		return a.JSON(out)
+	}
+	fmt.Fprintf(a.Out, "%d resources of %d observations scored into %s.\n", out.Resources, out.Observations, f.out)
+	if out.LinesLeftOut > 0 {
+		fmt.Fprintf(a.Out, "%d lines could not be read and were left out; --verbose says which.\n", out.LinesLeftOut)
+	}
+	for v := penumbra.Drifted; v > penumbra.InSync; v-- {
+		if n := out.Findings[v.String()]; n > 0 {
+			fmt.Fprintf(a.Out, "%s: %d settings\n", a.Verdict(v), n)
+		}
+	}
+	if len(out.Likeliest) > 0 {
+		fmt.Fprintf(a.Out, "\nLikeliest to leave within %s:\n", penumbra.HorizonNames[shownHorizon])
+		w := a.Table("RESOURCE", "TYPE", "1d", "7d", "30d")
+		for _, x := range out.Likeliest {
+			w.AppendRow(table.Row{x.Resource, x.Type, fmt.Sprintf("%.3f", x.Leave[2]), fmt.Sprintf("%.3f", x.Leave[3]), fmt.Sprintf("%.3f", x.Leave[4])})
+		}
+		w.Render()
+	}
+	return nil
+}
+
+// read sums up the files of scores, keeping the n likeliest to leave.
+func (s *fleetScores) read(folder string, n int) error {
+	names, err := filepath.Glob(filepath.Join(folder, "scores-*.jsonl.gz"))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := s.readFile(name, n); err != nil {
+			return &penumbra.Error{Kind: penumbra.Damaged, What: "read " + name, Remedy: "score again into another folder", Err: err}
+		}
+	}
+	return nil
+}
+
+func (s *fleetScores) readFile(name string, n int) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	z, err := gzip.NewReader(bufio.NewReader(file))
+	if err != nil {
+		return err
+	}
+	for d := json.NewDecoder(z); ; {
+		var x scored
+		if err := d.Decode(&x); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		s.Resources++
+		for _, f := range x.Findings {
+			s.Findings[f.Verdict.String()]++
+		}
+		s.Likeliest = append(s.Likeliest, likely{x.Resource, x.Type, x.Leave})
+		slices.SortFunc(s.Likeliest, likelier)
+		s.Likeliest = s.Likeliest[:min(len(s.Likeliest), max(0, n))]
+	}
+}
+
+// likelier orders by the probability of leaving, then by the address, so that the
+// order of files does not matter.
+func likelier(x, y likely) int {
+	switch {
+	case x.Leave[shownHorizon] > y.Leave[shownHorizon]:
+		return -1
+	case x.Leave[shownHorizon] < y.Leave[shownHorizon]:
+		return 1
+	case x.Resource < y.Resource:
+		return -1
+	}
+	return 1
+}
