@@ -60,6 +60,9 @@ func TestMoved(t *testing.T) {
 	worker := s.read("shop/modules/worker/main.tf")
 	s.write("shop/modules/worker/main.tf", strings.ReplaceAll(worker, "conffile_service.this", "conffile_service.worker"))
 	diff := s.penumbra("moved", "shop").ends(0).tells("conffile_service.web is conffile_service.front now").out
+	if of := s.penumbra("moved", "--stack", "shop").ends(0).tells("conffile_service.web is conffile_service.front now").out; of != diff {
+		t.Errorf("of the stack it says another than of its folder:\n%s\n%s", of, diff)
+	}
 	if n := strings.Count(diff, "+moved {"); n != 3 {
 		t.Fatalf("%d moved blocks:\n%s", n, diff)
 	}
