@@ -121,7 +121,7 @@ func (l *lab) recorded(proposal, run string) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	if len(decisions) != 1 || decisions[0].By != "policy:undo-what-hurts" || !strings.Contains(decisions[0].Reason, "run "+run+" hurt: latency of "+string(database)) {
+	if len(decisions) != 1 || decisions[0].By != "policy:undo-what-hurts" || !strings.HasPrefix(decisions[0].Reason, "run "+run+" hurt: ") || !strings.Contains(decisions[0].Reason, "latency of "+string(database)) {
 		l.t.Errorf("the decisions: %+v", decisions)
 	}
 	report, err := l.client.VerifyAudit(l.t.Context(), nil)

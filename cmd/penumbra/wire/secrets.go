@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/penumbra-iac/penumbra"
@@ -23,8 +24,22 @@ type secretsConfig struct {
 // use has the process keep to them, and to the credentials of its environment.
 func (s secretsConfig) use() error {
 	err := penumbra.UseSecretRules(penumbra.SecretRules(s))
-	penumbra.ConcealNamed(os.Environ())
+	penumbra.ConcealNamed(credentials(os.Environ()))
 	return err
+}
+
+// credentials are the variables that may hold one. A folder or a file is none, whatever
+// its variable is called: PWD is not a password, and what lies below it would not be
+// told from anything else.
+func credentials(environ []string) []string {
+	return slices.DeleteFunc(environ, func(variable string) bool {
+		name, value, _ := strings.Cut(variable, "=")
+		if name == "PWD" || name == "OLDPWD" {
+			return true
+		}
+		_, err := os.Stat(value)
+		return filepath.IsAbs(value) && err == nil
+	})
 }
 
 // SecretFile returns the content of a file of the data directory that holds
