@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -78,7 +77,7 @@ func (s *Store) Reseal(ctx context.Context, id string, change func([]byte) bool)
 				return err
 			}
 		}
-		if err := cmp.Or(identify(ctx, tx, "content", contents), identify(ctx, tx, "seq", own)); err != nil {
+		if err := errors.Join(identify(ctx, tx, "content", contents), identify(ctx, tx, "seq", own)); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT OR REPLACE INTO hash_key (one, id) VALUES (1, ?)`, id)
@@ -145,7 +144,7 @@ func reseal(ctx context.Context, tx *sql.Tx, c stored.Hashed, amend func([]byte)
 			}
 			list = append(list, r)
 		}
-		if err := cmp.Or(rows.Err(), rows.Close()); err != nil {
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			return n, nil, err
 		}
 		for _, r := range list {
@@ -210,7 +209,7 @@ func identify(ctx context.Context, tx *sql.Tx, column string, numbers []int64) e
 		x.id = o.Identity()
 		list = append(list, x)
 	}
-	if err := cmp.Or(rows.Err(), rows.Close()); err != nil {
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
 	}
 	for _, x := range list {
