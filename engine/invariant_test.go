@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,9 +48,17 @@ func TestNothingIsAppliedWithoutItsDecisions(t *testing.T) {
 // watchman does at random what may happen, and watches what is applied.
 type watchman struct {
 	*office
-	rt      *rapid.T
-	reached map[string]int
-	bad     string // what was wrong with an apply
+	rt       *rapid.T
+	counting sync.Mutex // runs count beside who approves
+	reached  map[string]int
+	bad      string // what was wrong with an apply
+}
+
+// count notes that the sequence came to something.
+func (w *watchman) count(what string) {
+	w.counting.Lock()
+	defer w.counting.Unlock()
+	w.reached[what]++
 }
 
 // check is called before a plan is applied, by the run that applies it.
@@ -129,13 +138,13 @@ func (w *watchman) frozen() bool {
 }
 
 func (w *watchman) note(p *penumbra.Proposal, people, policies int, frozen bool) {
-	w.reached["applied"]++
+	w.count("applied")
 	for what, so := range map[string]bool{
 		"by two people": people == 2, "by three people": people == 3, "by a policy": policies > 0, "customised": p.Kind == penumbra.Custom,
 		"rolled back": p.Kind == penumbra.Restore, "through a freeze": frozen,
 	} {
 		if so {
-			w.reached[what]++
+			w.count(what)
 		}
 	}
 }
@@ -198,9 +207,9 @@ func (w *watchman) approve(rt *rapid.T) {
 		a, err := w.engine.Approve(w.t.Context(), p.ID, hash, rapid.SampledFrom(anybody).Draw(rt, "by"))
 		switch {
 		case err != nil:
-			w.reached["refused"]++
+			w.count("refused")
 		case !a.Scheduled.IsZero():
-			w.reached["scheduled"]++
+			w.count("scheduled")
 		}
 		w.settled()
 	}
