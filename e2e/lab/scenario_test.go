@@ -29,8 +29,9 @@ func TestA(t *testing.T) {
 		return isCritical(d) && slices.ContainsFunc(d.Impact, func(x penumbra.Impact) bool { return x.Metric == "latency" && x.Worse })
 	})
 	x := l.impact(&d, "latency")
-	if x.After < 5*x.Before {
-		t.Errorf("latency went from %v to %v, want 5 times worse at least", x.Before, x.After)
+	// It is told while latency still rises: what it was by then, not where it ends.
+	if x.After < 3*x.Before {
+		t.Errorf("latency went from %v to %v, want 3 times worse at least", x.Before, x.After)
 	}
 	rank, p := l.rank(x.Anomaly, database, "work_mem")
 	if rank != 1 {
