@@ -53,12 +53,22 @@ func TestH(t *testing.T) {
 	if got := l.sql("SHOW work_mem"); got != "64kB" {
 		t.Errorf("after the revert work_mem is %s", got)
 	}
-	l.again(&run, "the run told to have hurt", func() bool { return run.Hurt() })
+	// The report takes the processor too, and which of the two is seen first is chance.
+	var harm penumbra.Harm
+	l.again(&run, "the run told to have made it slow", func() bool {
+		if !run.Hurt() {
+			return false
+		}
+		i := slices.IndexFunc(run.Watch.Harm, func(h penumbra.Harm) bool { return h.Resource == database && h.Impact.Metric == "latency" })
+		if i >= 0 {
+			harm = run.Watch.Harm[i]
+		}
+		return i >= 0
+	})
 	hurt := time.Now()
 	during := l.latency()
-	harm := run.Watch.Harm[0]
-	if harm.Resource != database || harm.Impact.Metric != "latency" || harm.Impact.After < 5*harm.Impact.Before {
-		t.Errorf("the harm: %+v", run.Watch.Harm)
+	if harm.Impact.After < 5*harm.Impact.Before {
+		t.Errorf("the harm: %+v", harm)
 	}
 	l.again(&run, "the run taken back", func() bool { return run.State == penumbra.RolledBack })
 	taken := time.Now()
