@@ -15,7 +15,7 @@ help: ## Say what each target does
 build: ## Build bin/penumbra
 	$(GO) build -trimpath -o $(BIN) ./cmd/penumbra
 
-beam: ## Build bin/penumbra-beam, which scores and trains on Spark; minutes the first time
+beam: ## Build bin/penumbra-beam, which scores, trains and judges on Spark; minutes the first time
 	cd adapter/beam && GOWORK=off $(GO) build -trimpath -o ../../bin/penumbra-beam ./cmd/penumbra-beam
 
 demo: build ## Set all up and play the demonstration (DEMO_ONCE=1: end by itself; DEMO_REPLAY=file: a recording)

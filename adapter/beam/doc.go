@@ -1,7 +1,7 @@
-// Package beam answers one question: how is a fleet scored, and a model trained,
-// on more than one core or machine?
+// Package beam answers one question: how is a fleet scored, a model trained, and a
+// model judged, on more than one core or machine?
 //
-// [Score] and [Train] are pipelines of Apache Beam over the same pure cores that
+// [Score], [Train] and [RunBacktest] are pipelines of Apache Beam over the same pure cores that
 // the daemon runs: timeline, shadow and drift. They read timeline files and write
 // files, on Prism within the process, or on Spark or Flink through Beam's job
 // server. They consist of bounded ParDo and GroupByKey alone, since Spark's runner
@@ -13,6 +13,7 @@
 //   - The same files, options and number of shards train the same model, on any
 //     runner, unless the files have plain secrets, which are hashed under a key
 //     of each job.
+//   - A backtest in one shard gives the report of one process, to the last bit.
 //   - A line that cannot be read is told and counted, and stops nothing.
 //   - Sensitive values are sealed where they are read, before they go to a
 //     shuffle or a file.

@@ -106,8 +106,7 @@ type averageFn struct{ File string }
 // ProcessElement averages one round.
 func (f *averageFn) ProcessElement(_ context.Context, _ int, parts func(*[]byte) bool) error {
 	var all []learnt
-	var data []byte
-	for parts(&data) {
+	for data := range yielded(parts) {
 		var x learnt
 		if err := json.Unmarshal(data, &x); err != nil {
 			return err

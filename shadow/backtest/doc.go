@@ -23,6 +23,9 @@
 // after the data is left out of that horizon: nothing is guessed about what
 // nobody saw.
 //
+// [Run] does all of it in one process. [Replay] does a part of an estate, wherever
+// that may be, and [Join] makes the report of all parts.
+//
 // The result is deterministic for a seed. Nothing from after a cut reaches an
 // answer at it: whether a setting left is looked up when the replay is over.
 // Answers are kept as 16 bits of log odds, see [Options], so that ten million

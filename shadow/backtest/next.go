@@ -47,10 +47,26 @@ type followed struct {
 	types     map[string]map[string]float64           // and of its type
 	news      []touched
 
-	learnt          int // commits
-	asked, settings int
-	hit, each       [len(hits)]int
-	loss            float64
+	learnt int // commits
+	guesses
+}
+
+// guesses counts which of them were right.
+type guesses struct {
+	Asked, Settings int
+	Hit, Each       [len(hits)]int
+	Loss            float64
+}
+
+// join adds what was counted of another part of the estate.
+func (g *guesses) join(y *guesses) {
+	g.Asked += y.Asked
+	g.Settings += y.Settings
+	for k := range hits {
+		g.Hit[k] += y.Hit[k]
+		g.Each[k] += y.Each[k]
+	}
+	g.Loss += y.Loss
 }
 
 type touched struct {
@@ -136,30 +152,30 @@ func (f *followed) ask(r *resource, moves []move, at time.Time) {
 	}
 	var any [len(hits)]bool
 	done := map[string]bool{}
-	f.asked++
+	f.Asked++
 	for _, m := range moves {
 		class := shadow.Mask(m.path)
 		if !m.left || done[class] {
 			continue
 		}
 		done[class] = true
-		f.settings++
+		f.Settings++
 		i := slices.IndexFunc(ranked, func(x shadow.Ranked) bool { return x.Class == class })
 		p := 0.0
 		if i >= 0 {
 			p = ranked[i].Probability
 		}
-		f.loss += logLoss(p)
+		f.Loss += logLoss(p)
 		for k, n := range hits {
 			if i >= 0 && i < n {
 				any[k] = true
-				f.each[k]++
+				f.Each[k]++
 			}
 		}
 	}
 	for k, hit := range any {
 		if hit {
-			f.hit[k]++
+			f.Hit[k]++
 		}
 	}
 }
@@ -201,14 +217,14 @@ func (f *followed) learn() {
 }
 
 func (f *followed) report() Next {
-	asked, settings := max(1, float64(f.asked)), max(1, float64(f.settings))
+	asked, settings := max(1, float64(f.Asked)), max(1, float64(f.Settings))
 	out := Next{
-		Name: f.name, Asked: f.asked, Settings: f.settings,
-		Hit1: float64(f.hit[0]) / asked, Hit5: float64(f.hit[1]) / asked, Hit9: float64(f.hit[2]) / asked,
-		Each1: float64(f.each[0]) / settings, Each5: float64(f.each[1]) / settings, Each9: float64(f.each[2]) / settings,
+		Name: f.name, Asked: f.Asked, Settings: f.Settings,
+		Hit1: float64(f.Hit[0]) / asked, Hit5: float64(f.Hit[1]) / asked, Hit9: float64(f.Hit[2]) / asked,
+		Each1: float64(f.Each[0]) / settings, Each5: float64(f.Each[1]) / settings, Each9: float64(f.Each[2]) / settings,
 	}
 	if f.successor != nil {
-		loss := f.loss / settings
+		loss := f.Loss / settings
 		out.LogLoss = &loss
 	}
 	return out

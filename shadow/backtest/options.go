@@ -3,7 +3,6 @@ package backtest
 import (
 	"fmt"
 	"hash/fnv"
-	"iter"
 	"time"
 
 	"github.com/penumbra-iac/penumbra"
@@ -71,9 +70,9 @@ type Options struct {
 	// NoValues leaves out prediction sets, next values and next changes.
 	NoValues bool
 	// Verdicts also scores verdicts on drift, if not nil.
-	Verdicts *Verdicts
+	Verdicts *Verdicts `json:"-"`
 	// Progress, if not nil, is told the share of the work that is done.
-	Progress func(share float64)
+	Progress func(share float64) `json:"-"`
 }
 
 // AutomaticQuestions bounds how many questions about change are asked if the
@@ -152,6 +151,15 @@ func invalid(what, remedy string) error {
 // longest is the longest horizon.
 func (o *Options) longest() time.Duration { return penumbra.Horizons[o.Horizons[len(o.Horizons)-1]] }
 
+// Cuts returns how many cuts there are by options that are planned.
+func (o *Options) Cuts() int {
+	span := o.To.Sub(o.From) - penumbra.Horizons[o.Horizons[0]]
+	if span < 0 {
+		return 0
+	}
+	return int(span/o.Every) + 1
+}
+
 // held reports whether the resource is kept from the models until the first
 // cut.
 func (o *Options) held(a penumbra.Address) bool {
@@ -175,17 +183,22 @@ func digest(text string, seed uint64) uint32 {
 	return h.Sum32()
 }
 
-// plan fills in what the options leave to the history.
-func (o *Options) plan(observations iter.Seq[*penumbra.Observation]) error {
-	s := survey(observations, o)
-	if s.first.IsZero() {
+// Plan fills in what the options leave to the history. [Run] does it by itself;
+// for [Replay] it is done once, by the survey of the whole estate. It returns an
+// error of kind Invalid if the options cannot be met.
+func (o *Options) Plan(s *Survey) error {
+	o.defaults()
+	if err := o.check(); err != nil {
+		return err
+	}
+	if s.First.IsZero() {
 		return invalid("there is nothing to backtest on: no observation was given", "name a timeline with a history, such as `penumbra export` writes")
 	}
 	if o.To.IsZero() {
-		o.To = s.last
+		o.To = s.Last
 	}
 	if o.From.IsZero() {
-		o.From = s.first.Add(time.Duration(max(0, o.Warmup) * float64(o.To.Sub(s.first))))
+		o.From = s.First.Add(time.Duration(max(0, o.Warmup) * float64(o.To.Sub(s.First))))
 	}
 	o.From = o.From.Truncate(time.Second)
 	if shortest := penumbra.Horizons[o.Horizons[0]]; o.From.Add(shortest).After(o.To) {
@@ -196,49 +209,4 @@ func (o *Options) plan(observations iter.Seq[*penumbra.Observation]) error {
 		o.Every = s.spacing(o.From, o.To)
 	}
 	return nil
-}
-
-const day = 24 * time.Hour
-
-// surveyed is what a first pass over a history finds.
-type surveyed struct {
-	first, last time.Time
-	live        map[int64]int // scored settings at the end of each day that has an observation
-}
-
-func survey(observations iter.Seq[*penumbra.Observation], o *Options) surveyed {
-	s := surveyed{live: map[int64]int{}}
-	w := newWorld(o)
-	count := o.Every == 0
-	for x := range observations {
-		if s.first.IsZero() {
-			s.first = x.Time
-		}
-		s.last = x.Time
-		if count {
-			w.fold(x, 0)
-			s.live[x.Time.Unix()/86400] = w.live
-		}
-	}
-	return s
-}
-
-// spacing returns the time between cuts that the number of questions allows.
-func (s *surveyed) spacing(from, to time.Time) time.Duration {
-	for _, every := range []time.Duration{day, 7 * day} {
-		questions, live := 0, 0
-		next := from.Unix()
-		for d := s.first.Unix() / 86400; d <= to.Unix()/86400; d++ {
-			if n, ok := s.live[d]; ok {
-				live = n
-			}
-			for ; next/86400 == d; next += int64(every / time.Second) {
-				questions += live
-			}
-		}
-		if questions <= AutomaticQuestions {
-			return every
-		}
-	}
-	return 30 * day
 }

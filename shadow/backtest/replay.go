@@ -17,6 +17,8 @@ type replay struct {
 	cuts     []cut
 	next     time.Time // the next cut
 	admitted bool      // what was held back is known to the models
+	commits  []commit  // which those of the world are
+	seen     int       // observations
 
 	sets     *setKeeper
 	values   []*chosen
@@ -33,27 +35,34 @@ func Run(ctx context.Context, observations iter.Seq[*penumbra.Observation], entr
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	if err := options.plan(observations); err != nil {
+	if err := options.Plan(SurveyOf(observations, &options)); err != nil {
 		return nil, err
 	}
 	p := newReplay(&options, entrants)
-	seen := 0
+	if err := p.run(ctx, observations); err != nil {
+		return nil, err
+	}
+	return p.report(ctx, p.seen, len(p.world.known))
+}
+
+// run asks and learns until the options say that it is over.
+func (p *replay) run(ctx context.Context, observations iter.Seq[*penumbra.Observation]) error {
 	for group := range commits(observations) {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
 		at := group[0].Time
 		p.cutUntil(at)
-		if at.After(options.To) {
+		if at.After(p.options.To) {
 			break
 		}
 		p.take(group)
-		seen += len(group)
+		p.seen += len(group)
 	}
-	p.cutUntil(options.To)
-	p.sets.due(options.To.Add(time.Second))
-	label(p.cuts, p.world, options.longest())
-	return p.report(ctx, seen)
+	p.cutUntil(p.options.To)
+	p.sets.due(p.options.To.Add(time.Second))
+	label(p.cuts, p.world, p.options.longest())
+	return nil
 }
 
 func newReplay(o *Options, entrants []Entrant) *replay {
@@ -131,10 +140,11 @@ func (p *replay) take(group []*penumbra.Observation) {
 		p.admit(at)
 	}
 	p.question(group, scoring)
-	commit := int32(len(p.world.commits))
+	number := int32(len(p.world.commits))
 	p.world.commits = append(p.world.commits, at.Unix())
+	p.commits = append(p.commits, commit{at.UnixNano(), group[0].Source})
 	for _, o := range group {
-		p.world.fold(o, commit)
+		p.world.fold(o, number)
 		if p.held(o) {
 			continue
 		}

@@ -120,11 +120,11 @@ type Sets struct {
 	Changed []Coverage `json:"changed"`
 }
 
-func (p *replay) report(ctx context.Context, seen int) (*Report, error) {
+func (p *replay) report(ctx context.Context, seen, resources int) (*Report, error) {
 	o := p.options
 	r := &Report{Protocol: Protocol{
 		From: o.From, To: o.To, Every: o.Every, Split: o.Split, Sample: o.Sample, Seed: o.Seed, Bootstrap: max(0, o.Bootstrap),
-		Observations: seen, Resources: len(p.world.known), Settings: len(p.world.class),
+		Observations: seen, Resources: resources, Settings: len(p.world.class),
 	}}
 	for _, e := range p.entrants {
 		r.Protocol.Models = append(r.Protocol.Models, e.Name)
@@ -259,27 +259,27 @@ func (r *Report) alert(p *replay, q *questions) {
 func (r *Report) fill(p *replay) {
 	if !p.options.NoValues {
 		for i, e := range p.entrants {
-			if p.sets.all[i][0].n > 0 && !e.Baseline {
+			if p.sets.all[i][0].N > 0 && !e.Baseline {
 				r.Sets = append(r.Sets, Sets{Name: e.Name, All: p.sets.all[i].coverage(), Changed: p.sets.changed[i].coverage()})
 			}
 		}
 	}
 	for _, v := range p.values {
-		if v.all.n > 0 {
+		if v.all.N > 0 {
 			r.Values = append(r.Values, v.all.report(v.name, v.chooser == nil))
 		}
-		if v.resolved.n > 0 {
+		if v.resolved.N > 0 {
 			r.Resolved = append(r.Resolved, v.resolved.report(v.name, v.chooser == nil))
 		}
 	}
 	for _, f := range p.follows {
-		if f.asked > 0 {
+		if f.Asked > 0 {
 			r.Next = append(r.Next, f.report())
 		}
 	}
 	for _, w := range p.verdicts {
-		if len(w.episodes) > 0 || w.alerts > 0 {
-			r.Drift = append(r.Drift, w.report())
+		if j := w.judged(); len(j.Verdicts) > 0 || j.Alerts > 0 {
+			r.Drift = append(r.Drift, j.report(w.name))
 		}
 	}
 }

@@ -38,30 +38,30 @@ type Quarter struct {
 
 // tally counts sets of one confidence.
 type tally struct {
-	n, covered, novel, size int
-	smoothed                float64
-	quarters                map[int]*[2]int // sets, covered
+	N, Covered, Novel, Size int
+	Smoothed                float64
+	Quarters                map[int]*[2]int // sets, covered
 }
 
 func (x *tally) add(e *penumbra.Expectation, v penumbra.Value, at time.Time) {
-	x.n++
-	x.size += len(e.Values)
-	x.smoothed += smoothed(e, v)
-	if x.quarters == nil {
-		x.quarters = map[int]*[2]int{}
+	x.N++
+	x.Size += len(e.Values)
+	x.Smoothed += smoothed(e, v)
+	if x.Quarters == nil {
+		x.Quarters = map[int]*[2]int{}
 	}
-	q := x.quarters[quarter(at)]
+	q := x.Quarters[quarter(at)]
 	if q == nil {
 		q = new([2]int)
-		x.quarters[quarter(at)] = q
+		x.Quarters[quarter(at)] = q
 	}
 	q[0]++
 	if e.Contains(v) {
-		x.covered++
+		x.Covered++
 		q[1]++
 	}
 	if e.Novel {
-		x.novel++
+		x.Novel++
 	}
 }
 
@@ -95,15 +95,34 @@ func portion(wanted, mass float64) float64 {
 	}
 }
 
-func (x *tally) coverage(confidence float64) Coverage {
-	n := max(1, float64(x.n))
-	c := Coverage{
-		Confidence: confidence, Sets: x.n, Covered: float64(x.covered) / n, Smoothed: x.smoothed / n,
-		Size: float64(x.size) / n, Novel: float64(x.novel) / n,
+// join adds what was counted of another part of the estate.
+func (x *tally) join(y *tally) {
+	x.N += y.N
+	x.Covered += y.Covered
+	x.Novel += y.Novel
+	x.Size += y.Size
+	x.Smoothed += y.Smoothed
+	for q, n := range y.Quarters {
+		if x.Quarters == nil {
+			x.Quarters = map[int]*[2]int{}
+		}
+		if x.Quarters[q] == nil {
+			x.Quarters[q] = new([2]int)
+		}
+		x.Quarters[q][0] += n[0]
+		x.Quarters[q][1] += n[1]
 	}
-	least := float64(x.n) / max(1, float64(len(x.quarters))) / 10
-	for _, q := range sortedKeys(x.quarters) {
-		y := x.quarters[q]
+}
+
+func (x *tally) coverage(confidence float64) Coverage {
+	n := max(1, float64(x.N))
+	c := Coverage{
+		Confidence: confidence, Sets: x.N, Covered: float64(x.Covered) / n, Smoothed: x.Smoothed / n,
+		Size: float64(x.Size) / n, Novel: float64(x.Novel) / n,
+	}
+	least := float64(x.N) / max(1, float64(len(x.Quarters))) / 10
+	for _, q := range sortedKeys(x.Quarters) {
+		y := x.Quarters[q]
 		if share := float64(y[1]) / float64(y[0]); float64(y[0]) >= least && (c.Worst.Sets == 0 || share < c.Worst.Covered) {
 			c.Worst = Quarter{Name: quarterName(q), Sets: y[0], Covered: share}
 		}
@@ -113,6 +132,12 @@ func (x *tally) coverage(confidence float64) Coverage {
 
 // tallies are those of all confidences.
 type tallies [len(Confidences)]tally
+
+func (x *tallies) join(y *tallies) {
+	for i := range x {
+		x[i].join(&y[i])
+	}
+}
 
 func (x *tallies) coverage() []Coverage {
 	out := make([]Coverage, len(x))

@@ -25,9 +25,18 @@ type latestValue struct {
 
 // choice counts what was chosen.
 type choice struct {
-	n, first, known int
-	loss            float64
-	sets            tallies
+	N, First, Known int
+	Loss            float64
+	Sets            tallies
+}
+
+// join adds what was counted of another part of the estate.
+func (c *choice) join(y *choice) {
+	c.N += y.N
+	c.First += y.First
+	c.Known += y.Known
+	c.Loss += y.Loss
+	c.Sets.join(&y.Sets)
 }
 
 // newChosen returns the naive predictors of values, then the models that
@@ -68,7 +77,7 @@ func (x *chosen) ask(r *resource, moves []move, at time.Time) {
 		for _, c := range counts {
 			c.candidates(candidates, m.to)
 			for i := range sets {
-				c.sets[i].add(&sets[i], m.to, at)
+				c.Sets[i].add(&sets[i], m.to, at)
 			}
 		}
 	}
@@ -111,31 +120,31 @@ func lastDot(path string) int {
 }
 
 func (c *choice) guessed(guess, v penumbra.Value) {
-	c.n++
+	c.N++
 	if !guess.IsNull() && guess == v {
-		c.first++
-		c.known++
+		c.First++
+		c.Known++
 	}
 }
 
 func (c *choice) candidates(candidates []penumbra.Candidate, v penumbra.Value) {
-	c.n++
+	c.N++
 	rest := 1.0
 	p := -1.0
 	for i, x := range candidates {
 		rest -= x.Probability
 		if x.Value == v {
 			p = x.Probability
-			c.known++
+			c.Known++
 			if i == 0 {
-				c.first++
+				c.First++
 			}
 		}
 	}
 	if p < 0 {
 		p = rest
 	}
-	c.loss += logLoss(p)
+	c.Loss += logLoss(p)
 }
 
 // Choices is how well the value was chosen for settings that changed.
@@ -153,11 +162,11 @@ type Choices struct {
 }
 
 func (c *choice) report(name string, naive bool) Choices {
-	n := max(1, float64(c.n))
-	out := Choices{Name: name, Changes: c.n, First: float64(c.first) / n, Known: float64(c.known) / n}
+	n := max(1, float64(c.N))
+	out := Choices{Name: name, Changes: c.N, First: float64(c.First) / n, Known: float64(c.Known) / n}
 	if !naive {
-		loss := c.loss / n
-		out.LogLoss, out.Sets = &loss, c.sets.coverage()
+		loss := c.Loss / n
+		out.LogLoss, out.Sets = &loss, c.Sets.coverage()
 	}
 	return out
 }

@@ -64,6 +64,8 @@ type watched struct {
 	days         float64 // resources times days
 	at           time.Time
 	alive        int
+
+	parts []judged // of parts of the estate that were replayed elsewhere
 }
 
 // tracked is a resource with what was said of its settings.
@@ -227,19 +229,46 @@ func (w *watched) alarm(r *tracked, path string, impending bool, at time.Time) {
 	}
 }
 
-func (w *watched) report() Drift {
-	d := Drift{Name: w.name, Mismatches: len(w.episodes), Alerts: w.alerts, FalseAlerts: w.idle}
+// judged is what the verdicts came to: of each mismatch the verdict, whether it
+// was harmless, and how many days before it was impending, -1 if it was not.
+type judged struct {
+	Verdicts     []penumbra.Verdict
+	Harmless     []bool
+	Leads        []float64
+	Alerts, Idle int
+	Days         float64
+}
+
+// judged sums up what was watched here and elsewhere.
+func (w *watched) judged() judged {
+	j := judged{Leads: slices.Clone(w.leads), Alerts: w.alerts, Idle: w.idle, Days: w.days}
+	for i := range w.episodes {
+		j.Verdicts = append(j.Verdicts, w.episodes[i].verdict)
+		j.Harmless = append(j.Harmless, w.episodes[i].harmless())
+	}
+	for _, x := range w.parts {
+		j.Verdicts = append(j.Verdicts, x.Verdicts...)
+		j.Harmless = append(j.Harmless, x.Harmless...)
+		j.Leads = append(j.Leads, x.Leads...)
+		j.Alerts += x.Alerts
+		j.Idle += x.Idle
+		j.Days += x.Days
+	}
+	return j
+}
+
+func (j *judged) report(name string) Drift {
+	d := Drift{Name: name, Mismatches: len(j.Verdicts), Alerts: j.Alerts, FalseAlerts: j.Idle}
 	var flagged, right, harmless, tolerated int
 	var leads []float64
-	for i := range w.episodes {
-		e := &w.episodes[i]
-		said := e.verdict.IsDrift()
+	for i, verdict := range j.Verdicts {
+		said := verdict.IsDrift()
 		if said {
 			flagged++
 		}
-		if e.harmless() {
+		if j.Harmless[i] {
 			harmless++
-			if e.verdict == penumbra.Tolerated {
+			if verdict == penumbra.Tolerated {
 				tolerated++
 			}
 			continue
@@ -248,8 +277,8 @@ func (w *watched) report() Drift {
 		if said {
 			right++
 		}
-		if w.leads[i] >= 0 {
-			leads = append(leads, w.leads[i])
+		if j.Leads[i] >= 0 {
+			leads = append(leads, j.Leads[i])
 		}
 	}
 	share := func(a, b int) float64 { return float64(a) / max(1, float64(b)) }
@@ -257,7 +286,7 @@ func (w *watched) report() Drift {
 	d.TemplatePrecision, d.Tolerated = share(d.Drifts, d.Mismatches), share(tolerated, harmless)
 	d.Foreseen = share(len(leads), d.Drifts)
 	d.LeadMedian, d.LeadTenth = quantile(leads, 0.5), quantile(leads, 0.1)
-	d.FalsePerDay = float64(d.FalseAlerts) / max(1, w.days)
+	d.FalsePerDay = float64(d.FalseAlerts) / max(1, j.Days)
 	return d
 }
 

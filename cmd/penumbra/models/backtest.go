@@ -27,6 +27,9 @@ type backtestFlags struct {
 	corrections             string
 	store, untrained        bool
 	options                 backtest.Options
+	fleet                   fleetFlags
+	shards                  int
+	file                    string
 }
 
 func (a *app) backtestCommand() *cobra.Command {
@@ -45,6 +48,11 @@ With --corrections a file tells which commits brought the code to what was reall
 there. Then the departure model is judged instead: does it foresee which settings
 leave their template, and for what value?
 
+With --runner the history is replayed on as many machines as there are: each shard
+of the fleet into models of its own, which see nothing of the other shards. All
+answers are joined into one report. See docs/scale.md for how that differs from one
+process.
+
 Without a file the configured store is read; nothing is written to it.`,
 		Example: `  penumbra backtest                                  # on your own past
   penumbra backtest --git infra/                     # ... as its repository has it
@@ -52,13 +60,18 @@ Without a file the configured store is read; nothing is written to it.`,
   penumbra backtest --model pooled --every 1d --horizons 1d,7d history.jsonl
   penumbra backtest --split family history.jsonl     # on resources not learnt from
   penumbra backtest --train other.jsonl.gz mine.jsonl -o json
-  penumbra backtest --corrections drift.tsv history.jsonl.gz`,
+  penumbra backtest --corrections drift.tsv history.jsonl.gz
+  penumbra backtest --runner prism --shards 4 fleet-*.jsonl.gz
+  penumbra backtest --runner spark --endpoint 127.0.0.1:8099 --model pooled fleet-*.jsonl.gz`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.Outputs("human", "json"); err != nil {
 				return err
 			}
 			if len(f.train) > 0 && !cmd.Flags().Changed("warmup") {
 				f.options.Warmup = 0
+			}
+			if f.fleet.runner != "" {
+				return a.fleetBacktest(cmd.Context(), &f, args)
 			}
 			return a.backtest(cmd.Context(), &f, args)
 		},
@@ -81,6 +94,9 @@ Without a file the configured store is read; nothing is written to it.`,
 	flags.BoolVar(&f.options.NoValues, "no-values", false, "leave out prediction sets, next values and next changes")
 	flags.StringVar(&f.corrections, "corrections", "", "judge the departure model by this file of corrections: "+backtest.CorrectionColumns)
 	flags.StringVar(&f.plot, "plot", "", "write a plot of reliability, and of precision and recall, to this SVG file")
+	f.fleet.add(cmd, "")
+	flags.IntVar(&f.shards, "shards", 4, "with --runner: parts of the fleet that are replayed by themselves")
+	flags.StringVar(&f.file, "file", "", "with --runner: also write the report as JSON to this file, which the workers and this machine have to share")
 	complete := func(flag string, values ...string) {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
@@ -142,6 +158,10 @@ func (a *app) backtest(ctx context.Context, f *backtestFlags, files []string) er
 	if err != nil {
 		return err
 	}
+	return a.showBacktest(f, report)
+}
+
+func (a *app) showBacktest(f *backtestFlags, report *backtest.Report) error {
 	if f.plot != "" {
 		if err := writePlot(f.plot, report); err != nil {
 			return err

@@ -18,6 +18,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/drift"
+	"github.com/penumbra-iac/penumbra/shadow/backtest"
 )
 
 // worker is the program that runs the work on whole fleets. It is one of its own
@@ -39,6 +41,13 @@ func (f *fleetFlags) add(cmd *cobra.Command, runner string) {
 type fleetResult struct {
 	Observations int64 `json:"observations"`
 	LinesLeftOut int64 `json:"lines_left_out"`
+}
+
+// tellLeftOut tells of lines that no worker could read.
+func (a *app) tellLeftOut(r *fleetResult) {
+	if r.LinesLeftOut > 0 {
+		fmt.Fprintf(a.Err, "%d lines could not be read and were left out; --verbose says which.\n", r.LinesLeftOut)
+	}
 }
 
 // fleetLine is a line that the worker says.
@@ -134,6 +143,88 @@ func (f *trainFlags) forFleet(files []string) error {
 	}
 	f.models = []string{"mixture"}
 	return nil
+}
+
+// forFleet holds the flags of a backtest to what a fleet can be judged by.
+func (f *backtestFlags) forFleet(files []string) error {
+	invalid := func(what, remedy string) error {
+		return &penumbra.Error{Kind: penumbra.Invalid, What: what, Remedy: remedy}
+	}
+	switch {
+	case len(files) == 0 || f.store:
+		return invalid("--runner with the store", "write the past to a file first, with `penumbra export`, and name it")
+	case len(f.git) > 0:
+		return invalid("--runner with --git", "write the repository's history to a file first, with `penumbra mine`")
+	case len(f.train) > 0:
+		return invalid("--runner with --train", "leave one of them out: shards learn nothing before")
+	case f.corrections != "":
+		return invalid("--runner with --corrections", "leave --runner out: the departure model is judged in one process")
+	case f.shards < 1:
+		return invalid("--shards below 1", "give 1 or more")
+	}
+	return nil
+}
+
+// judging is what the worker has to know of a backtest.
+type judging struct {
+	Models     []string
+	Untrained  bool
+	Options    backtest.Options
+	Thresholds drift.Thresholds
+	Confidence float64
+}
+
+// fleetBacktest judges models on a fleet, each shard by itself.
+func (a *app) fleetBacktest(ctx context.Context, f *backtestFlags, files []string) error {
+	if err := f.forFleet(files); err != nil {
+		return err
+	}
+	c, err := a.Config()
+	if err != nil {
+		return err
+	}
+	entrants, err := f.read()
+	if err != nil {
+		return err
+	}
+	asked := judging{Untrained: f.untrained, Options: f.options, Confidence: c.Confidence}
+	for _, e := range entrants {
+		if !e.Baseline {
+			asked.Models = append(asked.Models, e.Name)
+		}
+	}
+	if asked.Thresholds, err = c.Thresholds(); err != nil {
+		return err
+	}
+	text, err := json.Marshal(asked)
+	if err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp("", "penumbra-backtest-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	file := f.file
+	if file == "" {
+		file = filepath.Join(folder, "report")
+	}
+	result, err := a.onFleet(ctx, &f.fleet, "backtest", append([]string{
+		"-out=" + file, fmt.Sprintf("-shards=%d", f.shards), "-judging=" + string(text),
+	}, named(files)...))
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return &penumbra.Error{Kind: penumbra.Missing, What: "read the fleet's report", Remedy: "name a file with --file that the workers and this machine share", Err: err}
+	}
+	report := &backtest.Report{}
+	if err := json.Unmarshal(data, report); err != nil {
+		return &penumbra.Error{Kind: penumbra.Damaged, What: "read the fleet's report", Remedy: "see that " + worker + " is of the same version as this program", Err: err}
+	}
+	a.tellLeftOut(&result)
+	return a.showBacktest(f, report)
 }
 
 // fleetCandidate trains the mixture in shards, and returns from how many

@@ -122,9 +122,7 @@ func (a *app) score(ctx context.Context, f *scoreFlags, files []string) error {
 		return a.JSON(out)
 	}
 	fmt.Fprintf(a.Out, "%d resources of %d observations scored into %s.\n", out.Resources, out.Observations, f.out)
-	if out.LinesLeftOut > 0 {
-		fmt.Fprintf(a.Out, "%d lines could not be read and were left out; --verbose says which.\n", out.LinesLeftOut)
-	}
+	a.tellLeftOut(&out.fleetResult)
 	for v := penumbra.Drifted; v > penumbra.InSync; v-- {
 		if n := out.Findings[v.String()]; n > 0 {
 			fmt.Fprintf(a.Out, "%s: %d settings\n", a.Verdict(v), n)

@@ -56,7 +56,12 @@ func failure(err error) *failed {
 	return &failed{What: penumbra.Redact(text.Error()), Remedy: e.Remedy}
 }
 
-const usage = "usage: penumbra-beam score|train [flags] FILE..."
+const usage = "usage: penumbra-beam score|train|backtest [flags] FILE..."
+
+// verbs define their flags and return what runs once those are read.
+var verbs = map[string]func(out *string) func(context.Context, []string, beam.Runner) (beam.Result, error){
+	"score": score, "train": train, "backtest": judge,
+}
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
@@ -68,6 +73,10 @@ func run(ctx context.Context, args []string) error {
 		sdk.Init()
 		return errors.New(usage)
 	}
+	verb := verbs[args[0]]
+	if verb == nil {
+		return fmt.Errorf("there is no verb %q; %s", args[0], usage)
+	}
 	// Beam's own flags stay usable, such as --parallelism. Of ours runner is one of
 	// Beam's too, which is why it is called `on`.
 	var r beam.Runner
@@ -75,42 +84,51 @@ func run(ctx context.Context, args []string) error {
 	flag.Func("job-server", "address of Beam's job server", func(a string) error { r.Endpoint = a; return nil })
 	flag.Func("environment", "how the runner gets at workers (default LOOPBACK)", func(e string) error { r.Environment = e; return nil })
 	r.Progress = func(what string, done int64) { say(said{What: what, Done: done}) }
-	out := flag.String("out", "", "folder, or file of a trained model, to write")
-	var result beam.Result
-	var err error
-	switch verb := args[0]; verb {
-	case "score":
-		s := beam.Scoring{}
-		flag.StringVar(&s.Checkpoint, "checkpoint", "", "file of the model")
-		at := flag.String("at", "", "the time that is asked about (RFC 3339)")
-		flag.Float64Var(&s.Confidence, "confidence", 0.95, "of the prediction sets")
-		flag.IntVar(&s.Shards, "shards", 8, "files of scores")
-		if err := flag.CommandLine.Parse(args[1:]); err != nil {
-			return err
-		}
-		sdk.Init()
-		if s.At, err = time.Parse(time.RFC3339, *at); err != nil {
-			return fmt.Errorf("-at: %w", err)
-		}
-		s.Files, s.Out = flag.Args(), *out
-		result, err = beam.Score(ctx, s, r)
-	case "train":
-		t := beam.Training{}
-		flag.IntVar(&t.Shards, "shards", 4, "parts of the fleet that learn by themselves")
-		flag.IntVar(&t.Rounds, "rounds", 1, "of learning and averaging")
-		flag.Uint64Var(&t.Seed, "seed", 1, "of all that is drawn")
-		if err := flag.CommandLine.Parse(args[1:]); err != nil {
-			return err
-		}
-		sdk.Init()
-		t.Files, t.Out = flag.Args(), *out
-		result, err = beam.Train(ctx, t, r)
-	default:
-		return fmt.Errorf("there is no verb %q; %s", verb, usage)
+	do := verb(flag.String("out", "", "folder, or file of a trained model or a report, to write"))
+	if err := flag.CommandLine.Parse(args[1:]); err != nil {
+		return err
 	}
+	sdk.Init()
+	result, err := do(ctx, flag.Args(), r)
 	if err != nil {
 		return err
 	}
 	say(said{Result: &result})
 	return nil
+}
+
+func score(out *string) func(context.Context, []string, beam.Runner) (beam.Result, error) {
+	s := beam.Scoring{}
+	flag.StringVar(&s.Checkpoint, "checkpoint", "", "file of the model")
+	at := flag.String("at", "", "the time that is asked about (RFC 3339)")
+	flag.Float64Var(&s.Confidence, "confidence", 0.95, "of the prediction sets")
+	flag.IntVar(&s.Shards, "shards", 8, "files of scores")
+	return func(ctx context.Context, files []string, r beam.Runner) (_ beam.Result, err error) {
+		if s.At, err = time.Parse(time.RFC3339, *at); err != nil {
+			return beam.Result{}, fmt.Errorf("-at: %w", err)
+		}
+		s.Files, s.Out = files, *out
+		return beam.Score(ctx, s, r)
+	}
+}
+
+func train(out *string) func(context.Context, []string, beam.Runner) (beam.Result, error) {
+	t := beam.Training{}
+	flag.IntVar(&t.Shards, "shards", 4, "parts of the fleet that learn by themselves")
+	flag.IntVar(&t.Rounds, "rounds", 1, "of learning and averaging")
+	flag.Uint64Var(&t.Seed, "seed", 1, "of all that is drawn")
+	return func(ctx context.Context, files []string, r beam.Runner) (beam.Result, error) {
+		t.Files, t.Out = files, *out
+		return beam.Train(ctx, t, r)
+	}
+}
+
+func judge(out *string) func(context.Context, []string, beam.Runner) (beam.Result, error) {
+	b := beam.Backtest{}
+	flag.IntVar(&b.Shards, "shards", 4, "parts of the fleet that are replayed by themselves")
+	flag.Func("judging", "what is asked of which models, JSON", func(text string) error { return json.Unmarshal([]byte(text), &b.Judging) })
+	return func(ctx context.Context, files []string, r beam.Runner) (beam.Result, error) {
+		b.Files, b.Out = files, *out
+		return beam.RunBacktest(ctx, b, r)
+	}
 }

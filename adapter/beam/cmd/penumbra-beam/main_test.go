@@ -76,7 +76,20 @@ func TestVerbsOfPenumbra(t *testing.T) {
 	if err != nil || json.Unmarshal([]byte(out), &result) != nil || result.Resources != 24 || result.Observations != 24+8*59 {
 		t.Errorf("%v\n%s", err, out)
 	}
+	// The report of one shard is that of one process.
+	judged := []string{"backtest", "--model", "pooled", "--every", "7d", "--bootstrap", "20", "-o", "json", history}
+	here, err := penumbra(judged...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, here)
+	}
+	if there, err := penumbra(append(judged, "--runner", "prism", "--shards", "1")...); err != nil || there != here {
+		t.Errorf("in one shard: %v\n%s\nin one process\n%s", err, there, here)
+	}
+	wants("pooled is the model to use", "backtest", "--runner", "prism", "--shards", "2", "--model", "pooled", "--every", "7d", "--file", "report", history)
+	wants("cuts asked, of ", "backtest", "--runner", "prism", "--shards", "2", "--model", "pooled", "--every", "7d", history)
 	for name, args := range map[string][]string{
+		"with the store":          {"backtest", "--runner", "prism"},
+		"--runner with --train":   {"backtest", "--runner", "prism", "--train", history, history},
 		"there are scores":        {"score", "--checkpoint", "model", "--out", "scores", history},
 		"name it with --endpoint": {"score", "--checkpoint", "model", "--out", "other", "--runner", "spark", history},
 		"read the model's":        {"score", "--checkpoint", "none", "--out", "third", history},
