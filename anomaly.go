@@ -65,8 +65,9 @@ type Impact struct {
 	Metric  string    `json:"metric"`
 	Time    time.Time `json:"time"` // when the metric left its band
 	Before  float64   `json:"before"`
-	After   float64   `json:"after"`
-	Worse   bool      `json:"worse"`
+	// After is the furthest out so far, as that of the anomaly, while drift or watch goes on.
+	After float64 `json:"after"`
+	Worse bool    `json:"worse"`
 	// Coincidence is the chance that the two have nothing to do with each other.
 	Coincidence float64 `json:"coincidence"`
 	// Explained is the chance that one of the changes that were seen did it, this

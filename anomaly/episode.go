@@ -19,7 +19,7 @@ const (
 	stays      = 5     // values out, from which it is a level shift and no spike
 	lasts      = 3     // values out in a row when it is noticed, from which it is one at once
 	remembers  = 4     // spans after which a mean has forgotten
-	worseTimes = 2     // as far out as last told, or
+	further    = 1.1   // times as far out as last told, or
 	worseP     = 10    // so much less likely: it is told again
 	leastP     = 1e-12 // below which less likely is not told
 )
@@ -142,13 +142,15 @@ func (s *series) during(j *judged, adopt time.Duration) (tell bool, ended int64)
 	e := s.Open
 	s.follow(j)
 	e.place(j, s.out(j))
-	size := math.Abs(j.departure)
-	if (j.departure > 0) == e.Up && size > math.Abs(e.Value-e.Expected) {
-		e.Value, e.Expected = j.value, j.base
+	furthest := math.Abs(e.Value - e.Expected)
+	if size := math.Abs(j.departure); (j.departure > 0) == e.Up && size > furthest {
+		e.Value, e.Expected, furthest = j.value, j.base, size
 	}
 	e.PValue = min(e.PValue, j.joint)
-	if e.ToldP > leastP && e.PValue <= e.ToldP/worseP || e.ToldSize > 0 && size >= worseTimes*e.ToldSize {
-		e.ToldP, e.ToldSize = e.PValue, max(e.ToldSize, size)
+	// In steps by a factor: who is told knows how far out it is, and is told a few times
+	// only, however long it grows.
+	if e.ToldP > leastP && e.PValue <= e.ToldP/worseP || furthest > further*e.ToldSize {
+		e.ToldP, e.ToldSize = e.PValue, furthest
 		tell = true
 	}
 	if e.Kind == penumbra.Spike && e.Out >= stays {

@@ -84,7 +84,7 @@ const largest = 1e100
 
 // Observe takes in one value of a metric of a resource, in any unit, and returns
 // the anomalies that opened, got worse or ended with it; an anomaly is told again
-// under the same ID. Values must come in the order of time for each series: one
+// under the same ID, so that its value is never a tenth less far out than was seen. Values must come in the order of time for each series: one
 // that is not newer than the last, and one that is no number, is left out and
 // counted. The error is of kind Invalid if resource, metric or time is missing, and
 // of kind Full if the series would be one too many.

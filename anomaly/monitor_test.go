@@ -210,6 +210,53 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// What grows is told as far out as it is, give or take a tenth, and what stays is not
+// told again and again.
+func TestHowFarOutIsToldWhileItGrows(t *testing.T) {
+	t.Parallel()
+	for _, up := range []bool{true, false} {
+		r := rand.New(rand.NewPCG(8, 9))
+		f := newFeed(t, time.Second)
+		value := func(size float64) float64 {
+			if !up {
+				size = -size
+			}
+			return 100 + size + r.NormFloat64()
+		}
+		for range 600 {
+			f.add(value(0))
+		}
+		f.told = nil
+		furthest := 0.0
+		for size := 50.0; size < 100; size *= 1.02 {
+			x := value(size)
+			furthest = max(furthest, math.Abs(x-100))
+			f.add(x)
+			if len(f.told) == 0 {
+				t.Fatalf("up %v: %g is not told", up, x)
+			}
+			if last := f.told[len(f.told)-1]; math.Abs(last.Value-last.Expected) < 0.9*furthest {
+				t.Fatalf("up %v: it was %g out and is told as %g where %g was expected", up, furthest, last.Value, last.Expected)
+			}
+		}
+		if n := len(f.told); n > 12 { // one for each tenth, the first, and that it is a level shift
+			t.Errorf("up %v: told %d times while it doubled", up, n)
+		}
+		last := f.told[len(f.told)-1]
+		f.told = nil
+		for range 600 {
+			f.add(value(95))
+		}
+		f.add(value(-120)) // the other way it is not further out
+		for _, a := range f.told {
+			if a.PValue > last.PValue/10 {
+				t.Errorf("up %v: told again though it stays: %+v", up, a)
+			}
+			last = a
+		}
+	}
+}
+
 func TestSpike(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(6, 7))

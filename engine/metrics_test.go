@@ -408,6 +408,53 @@ func TestDriftAndAnomalyJoin(t *testing.T) {
 	}
 }
 
+// slower lets vm.a answer within 50 ms for a minute, after 10 ms, and has it get slower
+// in small steps then: to 85 ms, which is not twice as far out.
+func (b *bench) slower() {
+	b.t.Helper()
+	b.answers(50, 50, 50, 50, 50, 50)
+	b.answers(55, 60, 65, 70, 75, 80, 85)
+}
+
+// answers lets a time pass in which vm.a answers within so many milliseconds, a value
+// each ten seconds.
+func (b *bench) answers(within ...float64) {
+	b.t.Helper()
+	for _, ms := range within {
+		b.advance(10 * time.Second)
+		b.measure(series("latency_seconds", "alpha", penumbra.Point{Time: b.now, Value: ms / 1000}))
+	}
+}
+
+// What a drift did to a metric is what it is by now, while it gets worse: a value and no
+// change of the drift.
+func TestAnImpactFollowsItsAnomaly(t *testing.T) {
+	t.Parallel()
+	b, _ := usual(t)
+	b.world["vm.a"] = set("name", "alpha", "size", 7)
+	b.look()
+	b.answers(50)
+	was := b.drifts()
+	if len(was) != 1 || len(was[0].Impact) != 1 || was[0].Impact[0].After != 0.05 {
+		t.Fatalf("at five times: %+v", was)
+	}
+	b.slower()
+	d := b.drifts()
+	if len(d) != 1 || len(d[0].Impact) != 1 || d[0].Impact[0].After < 0.075 || d[0].Impact[0].After != b.anomalies()[0].Value {
+		t.Fatalf("at eight times: %+v", d)
+	}
+	if !d[0].Changed.Equal(was[0].Changed) {
+		t.Errorf("the drift is said to have changed at %v, which was at %v", d[0].Changed, was[0].Changed)
+	}
+	last := b.engine.LastNews()
+	b.answers(80, 85, 82, 80, 85, 81, 83)
+	same(t, "latency that stays where it is", b.told(last))
+	b.latency(30*time.Minute, 0.01)
+	if d = b.drifts(); len(d[0].Impact) != 1 || d[0].Impact[0].After != 0.085 {
+		t.Fatalf("latency is as it was: %+v", d)
+	}
+}
+
 // attentive is a monitor that notes what it is told to attend to.
 type attentive struct {
 	*anomaly.Monitor

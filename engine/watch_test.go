@@ -119,6 +119,39 @@ func TestARunThatHurts(t *testing.T) {
 	}
 }
 
+// What a run did to a metric is what it is by now, while the run is watched: a value, and
+// told as harm once.
+func TestHarmFollowsItsAnomaly(t *testing.T) {
+	t.Parallel()
+	o, run := carriedOut(t)
+	o.answers(50)
+	o.due()
+	was := o.run(run.ID)
+	if !was.Hurt() || was.Watch.Harm[0].Impact.After != 0.05 {
+		t.Fatalf("at five times: %+v", was.Watch)
+	}
+	o.slower()
+	o.due()
+	got := o.run(run.ID)
+	if len(got.Watch.Harm) != 1 || got.Watch.Harm[0].Impact.After < 0.075 || got.Watch.Harm[0].Impact.After != o.anomalies()[0].Value || got.Watch.WayBack != was.Watch.WayBack {
+		t.Fatalf("at eight times: %+v", got.Watch)
+	}
+	if n := strings.Count(o.log.String(), "a metric got worse after a run"); n != 1 {
+		t.Errorf("logged %d times", n)
+	}
+	last := o.engine.LastNews()
+	o.due()
+	same(t, "harm that stays as it is", o.told(last))
+	o.advance(15 * time.Minute)
+	o.due()
+	over := o.run(run.ID)
+	o.answers(300, 300)
+	o.due()
+	if got = o.run(run.ID); got.Watched() || got.Watch.Harm[0] != over.Watch.Harm[0] {
+		t.Errorf("after the watch: %+v, before %+v", got.Watch, over.Watch)
+	}
+}
+
 func TestHurtIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	o, run := carriedOut(t)

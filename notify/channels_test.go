@@ -228,6 +228,11 @@ func TestRunsApprovalsFreezesSourcesAndTheModel(t *testing.T) {
 		t.Errorf("it hurt: %+v", b.to.got)
 	}
 	b.to.got = nil
+	runs[0].Watch.Harm[0].Impact.After = 20
+	if err := b.store.SaveRun(bg, runs[0]); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "it hurts more", b.pass())
 
 	p := penumbra.Proposal{ID: "p-9", Drift: "d-1", Kind: penumbra.Revert, Title: "Revert size", State: penumbra.Proposed, ApprovedBy: []string{"olga"}, Needs: 2, Created: b.at, Plan: &penumbra.Plan{Stack: "shop"}}
 	if err := b.store.SaveProposals(bg, []penumbra.Proposal{p, {ID: "p-8", Drift: "d-1", State: penumbra.Proposed}}); err != nil {
@@ -275,6 +280,11 @@ func TestAnomaliesThatNoDriftExplains(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "one for the resource", b.pass(), "medium opened latency of shop/db.a: 9.0x worse, and no drift is known for it (and 1 more)")
+	a.Value = 20
+	if err := b.store.SaveAnomalies(bg, []penumbra.Anomaly{a}); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "further out", b.pass())
 	a.Ended, other.Ended = b.at, b.at
 	if err := b.store.SaveAnomalies(bg, []penumbra.Anomaly{a, other}); err != nil {
 		t.Fatal(err)

@@ -298,8 +298,6 @@ func (l *lab) drift(resource penumbra.Address, path string, wanted func(*penumbr
 
 func anyDrift(*penumbra.Drift) bool { return true }
 
-func isCritical(d *penumbra.Drift) bool { return d.Critical }
-
 // wantDrift holds a drift against what a scenario must come to.
 func (l *lab) wantDrift(d *penumbra.Drift, path string, verdict penumbra.Verdict, actor string, kind penumbra.ActorKind) {
 	l.t.Helper()
@@ -327,16 +325,21 @@ func (l *lab) rank(anomaly string, resource penumbra.Address, path string) (int,
 	return 0, 0
 }
 
-// impact returns what a drift did to a metric.
-func (l *lab) impact(d *penumbra.Drift, metric string) penumbra.Impact {
-	l.t.Helper()
-	for _, x := range d.Impact {
-		if x.Metric == metric && x.Worse {
-			return x
-		}
+// impact returns what a drift made of a metric that got worse.
+func impact(d *penumbra.Drift, metric string) (x penumbra.Impact, found bool) {
+	i := slices.IndexFunc(d.Impact, func(x penumbra.Impact) bool { return x.Metric == metric && x.Worse })
+	if i < 0 {
+		return penumbra.Impact{}, false
 	}
-	l.t.Fatalf("no impact on %s: %+v", metric, d.Impact)
-	return penumbra.Impact{}
+	return d.Impact[i], true
+}
+
+// critical tells drifts that are critical and made a metric so many times worse at least.
+func critical(metric string, times float64) func(*penumbra.Drift) bool {
+	return func(d *penumbra.Drift) bool {
+		x, found := impact(d, metric)
+		return d.Critical && found && x.After >= times*x.Before
+	}
 }
 
 // alert is when one of Prometheus's own alerts fired.

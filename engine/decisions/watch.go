@@ -88,12 +88,13 @@ func (b *Board) watchRun(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if len(harm) > 0 {
-		run, err = b.noteWatch(ctx, id, func(w *penumbra.Watch) { w.Harm = slices.Concat(w.Harm, harm) })
+	if run.Watched() && !slices.Equal(harm, run.Watch.Harm) {
+		known := len(run.Watch.Harm)
+		run, err = b.noteWatch(ctx, id, func(w *penumbra.Watch) { w.Harm = harm })
 		if err != nil {
 			return err
 		}
-		for _, h := range harm {
+		for _, h := range harm[known:] {
 			b.cfg.Log.Warn("a metric got worse after a run", "run", id, "resource", h.Resource, "metric", h.Impact.Metric, "coincidence", h.Impact.Coincidence)
 		}
 	}
@@ -140,8 +141,8 @@ func (b *Board) noteWatch(ctx context.Context, id string, change func(w *penumbr
 	return run, b.cfg.Store.SaveRun(ctx, run)
 }
 
-// harm returns what got worse after a run, is put down to it, and is not noted
-// yet.
+// harm returns what got worse after a run and is put down to it: what is noted, as bad
+// as it is by now, and behind it what is not noted yet.
 func (b *Board) harm(ctx context.Context, run *penumbra.Run) ([]penumbra.Harm, error) {
 	if !run.Watched() {
 		return nil, nil
@@ -155,11 +156,14 @@ func (b *Board) harm(ctx context.Context, run *penumbra.Run) ([]penumbra.Harm, e
 	if err != nil {
 		return nil, err
 	}
-	var out []penumbra.Harm
+	out := slices.Clone(run.Watch.Harm)
 	for i := range anomalies {
 		a := &anomalies[i]
-		known := slices.ContainsFunc(run.Watch.Harm, func(h penumbra.Harm) bool { return h.Impact.Anomaly == a.ID })
-		if known || !a.Worse || a.Time.Before(from) || a.Onset.After(run.Watch.Until) || !b.nearRun(run, a.Resource) {
+		if known := slices.IndexFunc(out, func(h penumbra.Harm) bool { return h.Impact.Anomaly == a.ID }); known >= 0 {
+			out[known].Impact.Before, out[known].Impact.After = a.Expected, a.Value
+			continue
+		}
+		if !a.Worse || a.Time.Before(from) || a.Onset.After(run.Watch.Until) || !b.nearRun(run, a.Resource) {
 			continue
 		}
 		own, all, gone := 0.0, 0.0, 0.0
