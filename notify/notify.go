@@ -50,7 +50,7 @@ type Watch interface {
 	Freezes(ctx context.Context) ([]penumbra.Freeze, error)
 }
 
-// An Outbox keeps notices; storetest.Notices says what each method promises.
+// An Outbox keeps notices; contract.Notices says what each method promises.
 type Outbox interface {
 	Tell(ctx context.Context, told []penumbra.Told, notices []penumbra.Notice) error
 	Told(ctx context.Context, channel string) ([]penumbra.Told, error)

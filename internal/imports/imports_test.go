@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -41,7 +42,7 @@ var rules = []rule{
 	{"shadow", []string{".", "shadow"}, "the model families live below the stage"},
 	{"access", []string{"."}, "who asks is made sure of with the nouns alone"},
 	{"store/migrate", []string{".", "store/stored", "store/sqlite", "store/postgres"}, "what carries one store over into another knows both"},
-	{"store", []string{".", "store/storetest", "store/stored"}, "a store knows the nouns and its driver"},
+	{"store", []string{".", "store/contract", "store/stored"}, "a store knows the nouns and its driver"},
 	{"adapter/beam/cmd", []string{".", "adapter/beam"}, "the worker is flags around the pipelines"},
 	{"adapter/beam", []string{".", "timeline", "shadow", "drift"}, "a Beam worker runs the pure cores"},
 	{"adapter", []string{"."}, "an adapter knows the nouns and its technology"},
@@ -93,6 +94,22 @@ func TestImportRule(t *testing.T) {
 	}
 	if packages < 2 {
 		t.Fatalf("go list found %d packages", packages)
+	}
+}
+
+// What tests stand on is no part of the program: it would bring flags and code that nobody
+// can reach.
+func TestTheProgramLinksNoTests(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", module+"/cmd/penumbra").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	linked := strings.Fields(string(out))
+	if !slices.Contains(linked, module) {
+		t.Fatalf("go list found %d packages, the root not among them", len(linked))
+	}
+	if slices.Contains(linked, "testing") {
+		t.Error("the program links package testing: `go list -deps -json=ImportPath,Imports ./cmd/penumbra` has who imports it")
 	}
 }
 

@@ -19,11 +19,11 @@ import (
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/internal/pgtest"
+	"github.com/penumbra-iac/penumbra/store/contract"
 	"github.com/penumbra-iac/penumbra/store/migrate"
 	"github.com/penumbra-iac/penumbra/store/postgres"
 	"github.com/penumbra-iac/penumbra/store/sqlite"
 	"github.com/penumbra-iac/penumbra/store/stored"
-	"github.com/penumbra-iac/penumbra/store/storetest"
 )
 
 // The test binary runs itself again as a process that migrates, to be killed.
@@ -61,7 +61,7 @@ var start = time.Date(2026, 1, 30, 0, 0, 0, 0, time.UTC)
 func at(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
 
 // fill puts something into every table of a store.
-func fill(t *testing.T, s storetest.Store, observations int) {
+func fill(t *testing.T, s contract.Store, observations int) {
 	t.Helper()
 	ctx := t.Context()
 	ok := func(err error) {
@@ -207,7 +207,7 @@ func TestCarriedOver(t *testing.T) {
 	defer embedded.Close()
 	same(t, embedded, worked)
 	// Both take the next in as numbers behind those carried over.
-	for _, s := range []storetest.Store{embedded, worked} {
+	for _, s := range []contract.Store{embedded, worked} {
 		next := penumbra.Observation{Kind: penumbra.EventKind, Time: at(-5), Resource: "shop/vm.new", Action: "edit"}
 		repeated := penumbra.Observation{Kind: penumbra.EventKind, Time: at(4000), Resource: "shop/vm.web[0]", Source: "log", ID: "e-1", Action: "again"}
 		if added, err := s.Append(t.Context(), []penumbra.Observation{next, repeated}); err != nil || len(added) != 1 {
@@ -235,9 +235,9 @@ func TestCarriedOver(t *testing.T) {
 }
 
 // same asks both stores the same.
-func same(t *testing.T, a, b storetest.Store) {
+func same(t *testing.T, a, b contract.Store) {
 	t.Helper()
-	ask := func(s storetest.Store) map[string]any {
+	ask := func(s contract.Store) map[string]any {
 		out := map[string]any{}
 		got := func(what string) func(any, error) {
 			return func(v any, err error) {

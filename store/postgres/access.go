@@ -180,7 +180,7 @@ func (s *Store) TrimSessions(ctx context.Context, before time.Time) error {
 	return s.exec(ctx, "forget expired sessions", `DELETE FROM sessions WHERE expires < $1`, stored.Nanos(before))
 }
 
-// BeginAnswer claims a request unless it is there already, see [storetest.Answers].
+// BeginAnswer claims a request unless it is there already, see [contract.Answers].
 func (s *Store) BeginAnswer(ctx context.Context, a penumbra.KeptAnswer, forget time.Time) (there *penumbra.KeptAnswer, err error) {
 	err = s.write(ctx, "keep a request's key", func(tx pgx.Tx) error {
 		there = nil

@@ -12,7 +12,7 @@ import (
 )
 
 // AppendAudit stores the entries that next returns for the head of now, see
-// [storetest.Audit]. It returns an error of kind Invalid if they do not stand behind
+// [contract.Audit]. It returns an error of kind Invalid if they do not stand behind
 // the head. next may be called more than once.
 func (s *Store) AppendAudit(ctx context.Context, next func(head penumbra.AuditHead) ([]penumbra.AuditEntry, error)) error {
 	return s.write(ctx, "append to the audit log", func(tx pgx.Tx) error {

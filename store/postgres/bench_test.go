@@ -12,16 +12,16 @@ import (
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/internal/pgtest"
+	"github.com/penumbra-iac/penumbra/store/contract"
 	"github.com/penumbra-iac/penumbra/store/postgres"
 	"github.com/penumbra-iac/penumbra/store/sqlite"
-	"github.com/penumbra-iac/penumbra/store/storetest"
 )
 
 // BenchmarkStores measures both stores in one run, on one disk: a file, and a server on
 // a Unix socket. Both sync what they acknowledge.
 func BenchmarkStores(b *testing.B) {
 	b.Run("sqlite", func(b *testing.B) {
-		stores(b, func(b *testing.B) storetest.Store {
+		stores(b, func(b *testing.B) contract.Store {
 			s, err := sqlite.Open(filepath.Join(b.TempDir(), "penumbra.db"))
 			if err != nil {
 				b.Fatal(err)
@@ -38,7 +38,7 @@ func BenchmarkStores(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.Cleanup(server.Remove)
-		stores(b, func(b *testing.B) storetest.Store {
+		stores(b, func(b *testing.B) contract.Store {
 			s, err := postgres.Open(b.Context(), postgres.Config{Connection: server.Connection("postgres", server.Database(b))})
 			if err != nil {
 				b.Fatal(err)
@@ -67,8 +67,8 @@ func observed(n int) penumbra.Observation {
 	return o
 }
 
-func stores(b *testing.B, open func(*testing.B) storetest.Store) {
-	temporary := func(b *testing.B) storetest.Store {
+func stores(b *testing.B, open func(*testing.B) contract.Store) {
+	temporary := func(b *testing.B) contract.Store {
 		s := open(b)
 		b.Cleanup(func() { _ = s.Close() })
 		return s

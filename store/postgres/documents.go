@@ -210,7 +210,7 @@ func texts[S ~string](of []S) []string {
 	return out
 }
 
-// SaveRun stores a run's new state, see [storetest.Runs]. Saving an ended run as it is
+// SaveRun stores a run's new state, see [contract.Runs]. Saving an ended run as it is
 // stored already is no change.
 func (s *Store) SaveRun(ctx context.Context, run penumbra.Run) error {
 	return s.write(ctx, "save run "+run.ID, func(tx pgx.Tx) error { return saveRun(ctx, tx, run) })

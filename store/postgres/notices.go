@@ -11,7 +11,7 @@ import (
 	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
-// Tell stores what was told and the notices that tell it, see [storetest.Notices].
+// Tell stores what was told and the notices that tell it, see [contract.Notices].
 func (s *Store) Tell(ctx context.Context, told []penumbra.Told, notices []penumbra.Notice) error {
 	if len(told) == 0 && len(notices) == 0 {
 		return nil

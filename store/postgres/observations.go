@@ -14,7 +14,7 @@ import (
 	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
-// Append stores observations, see [storetest.Observations]. An observation that cannot
+// Append stores observations, see [contract.Observations]. An observation that cannot
 // be used, see [penumbra.Observation.Check], or whose time is not between the years
 // 1678 and 2262 is an error of kind Invalid.
 func (s *Store) Append(ctx context.Context, observations []penumbra.Observation) ([]penumbra.Observation, error) {

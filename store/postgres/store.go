@@ -3,7 +3,7 @@
 //
 // # Guarantees
 //
-// They are those of the embedded store, see [storetest]. What a method acknowledged
+// They are those of the embedded store, see [contract]. What a method acknowledged
 // survives a crash of the process and, as far as the server's settings say so, of the
 // server: a role whose synchronous_commit is off is overruled. A transaction that
 // fails leaves nothing behind. No method relies on what the process has seen before:
@@ -38,7 +38,7 @@ import (
 	"github.com/pressly/goose/v3/lock"
 
 	"github.com/penumbra-iac/penumbra"
-	"github.com/penumbra-iac/penumbra/store/storetest"
+	"github.com/penumbra-iac/penumbra/store/contract"
 )
 
 //go:embed migrations/*.sql
@@ -53,7 +53,7 @@ type Store struct {
 	put func(ctx context.Context, tx pgx.Tx, job penumbra.Job) error
 }
 
-var _ storetest.Store = (*Store)(nil)
+var _ contract.Store = (*Store)(nil)
 
 // Config says which database is opened, and how.
 type Config struct {

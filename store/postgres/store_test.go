@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/penumbra-iac/penumbra/internal/pgtest"
+	"github.com/penumbra-iac/penumbra/store/contract"
 	"github.com/penumbra-iac/penumbra/store/postgres"
 	"github.com/penumbra-iac/penumbra/store/storetest"
 )
@@ -77,7 +78,7 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	pgtest.Shared(t, pgtest.Options{})
 	var places sync.Map // by the test's name
-	storetest.Run(t, func(t *testing.T) storetest.Store {
+	storetest.Run(t, func(t *testing.T) contract.Store {
 		place, there := places.Load(t.Name())
 		if !there {
 			place = database(t)

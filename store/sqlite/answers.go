@@ -10,7 +10,7 @@ import (
 	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
-// BeginAnswer claims a request unless it is there already, see [storetest.Answers].
+// BeginAnswer claims a request unless it is there already, see [contract.Answers].
 func (s *Store) BeginAnswer(ctx context.Context, a penumbra.KeptAnswer, forget time.Time) (*penumbra.KeptAnswer, error) {
 	var there *penumbra.KeptAnswer
 	err := s.write(ctx, "keep a request's key", func(tx *sql.Tx) error {

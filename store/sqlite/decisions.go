@@ -11,7 +11,7 @@ import (
 )
 
 // Decide stores a decision with what follows from it, see
-// [storetest.Proposals]. It returns an error of kind NotFound if the proposal
+// [contract.Proposals]. It returns an error of kind NotFound if the proposal
 // is not stored, and of kind Invalid if decision, proposal and run do not
 // belong together.
 func (s *Store) Decide(ctx context.Context, d penumbra.Decision, p penumbra.Proposal, run *penumbra.Run) error {
@@ -38,7 +38,7 @@ func (s *Store) Decide(ctx context.Context, d penumbra.Decision, p penumbra.Prop
 	})
 }
 
-// Start stores the run of a scheduled proposal, see [storetest.Proposals].
+// Start stores the run of a scheduled proposal, see [contract.Proposals].
 func (s *Store) Start(ctx context.Context, p penumbra.Proposal, run penumbra.Run) error {
 	what := fmt.Sprintf("start the run of proposal %s", p.ID)
 	return s.write(ctx, what, func(tx *sql.Tx) error {

@@ -182,7 +182,7 @@ func (s *Store) Proposals(ctx context.Context, q penumbra.ProposalQuery) ([]penu
 	return out, nil
 }
 
-// SaveRun stores a run's new state, see [storetest.Runs]. Saving an ended run
+// SaveRun stores a run's new state, see [contract.Runs]. Saving an ended run
 // as it is stored already is no change.
 func (s *Store) SaveRun(ctx context.Context, run penumbra.Run) error {
 	return s.write(ctx, "save run "+run.ID, func(tx *sql.Tx) error { return saveRun(ctx, tx, run) })

@@ -35,7 +35,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/penumbra-iac/penumbra"
-	"github.com/penumbra-iac/penumbra/store/storetest"
+	"github.com/penumbra-iac/penumbra/store/contract"
 )
 
 //go:embed migrations/*.sql
@@ -55,7 +55,7 @@ type Store struct {
 	known known
 }
 
-var _ storetest.Store = (*Store)(nil)
+var _ contract.Store = (*Store)(nil)
 
 // Option changes how a store is opened.
 type Option func(*options)

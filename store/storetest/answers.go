@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -9,17 +8,6 @@ import (
 
 	"github.com/penumbra-iac/penumbra"
 )
-
-// Answers keeps what requests with a key of their own were answered.
-type Answers interface {
-	// BeginAnswer claims a request by a.ID, unless it is there already: then it returns
-	// what is kept of it, whose Status is 0 while nobody has answered it. What was begun
-	// before a time is forgotten first.
-	BeginAnswer(ctx context.Context, a penumbra.KeptAnswer, forget time.Time) (there *penumbra.KeptAnswer, err error)
-	// KeepAnswer stores what a claimed request was answered, DropAnswer gives it up.
-	KeepAnswer(ctx context.Context, a penumbra.KeptAnswer) error
-	DropAnswer(ctx context.Context, id []byte) error
-}
 
 var answerTests = map[string]func(*testing.T, *opened){
 	"an answer is kept until it is forgotten": func(t *testing.T, s *opened) {

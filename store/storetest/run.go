@@ -1,3 +1,5 @@
+// Package storetest is a suite of tests that every store passes: they run [Run], and so
+// keep the promises of package contract.
 package storetest
 
 import (
@@ -9,13 +11,14 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/store/contract"
 )
 
 // Run runs the suite. open opens the store that belongs to the test t: an
 // empty one when it is called with a t for the first time, the same data when
 // it is called again after the first was closed. The suite closes what it
 // opens.
-func Run(t *testing.T, open func(t *testing.T) Store) {
+func Run(t *testing.T, open func(t *testing.T) contract.Store) {
 	for _, group := range []map[string]func(*testing.T, *opened){
 		observationTests, driftTests, decisionTests, freezeTests, attentionTests, runTests, ruleTests, checkpointTests, versionTests,
 		anomalyTests, rollupTests, asideTests, noticeTests, tallyTests, auditTests, accountTests, tokenTests, sessionTests,
@@ -38,8 +41,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 
 // opened is the store under test.
 type opened struct {
-	Store
-	open func(t *testing.T) Store
+	contract.Store
+	open func(t *testing.T) contract.Store
 	t    *testing.T
 }
 

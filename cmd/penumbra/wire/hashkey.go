@@ -12,7 +12,7 @@ import (
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/adapter/tofu"
 	"github.com/penumbra-iac/penumbra/audit"
-	"github.com/penumbra-iac/penumbra/store/storetest"
+	"github.com/penumbra-iac/penumbra/store/contract"
 )
 
 // RotateHashKey makes a new key of hashes, unless one was given above the one in use,
@@ -75,7 +75,7 @@ func addSealing(dir string) error {
 // bringUp hashes what is stored under the newest key, if it is not yet, and returns in
 // how many documents there were hashes. It returns an error of kind Refused, having
 // changed nothing, if what is stored was made with a key that is not given.
-func bringUp(ctx context.Context, c *Config, store storetest.Hashes, log *audit.Log) (changed int, err error) {
+func bringUp(ctx context.Context, c *Config, store contract.Hashes, log *audit.Log) (changed int, err error) {
 	id, err := store.HashKey(ctx)
 	if err != nil {
 		return 0, err
@@ -144,7 +144,7 @@ func keysSince(key penumbra.Key, id string) ([]penumbra.Key, error) {
 
 // canBeCompared returns an error of kind Refused unless what is stored can be compared with
 // what is hashed under the key that is given: reading alone brings nothing up to date.
-func canBeCompared(ctx context.Context, c *Config, store storetest.Hashes) error {
+func canBeCompared(ctx context.Context, c *Config, store contract.Hashes) error {
 	id, err := store.HashKey(ctx)
 	if err != nil || id == "" {
 		return err

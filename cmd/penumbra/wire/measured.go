@@ -7,14 +7,14 @@ import (
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/engine"
-	"github.com/penumbra-iac/penumbra/store/storetest"
+	"github.com/penumbra-iac/penumbra/store/contract"
 	"github.com/penumbra-iac/penumbra/telemetry"
 )
 
 // measured is the loop as it is measured.
 type measured struct {
 	*engine.Engine
-	store storetest.Store
+	store contract.Store
 }
 
 // Tally counts what the store holds.

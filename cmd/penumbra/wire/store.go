@@ -18,9 +18,9 @@ import (
 	"github.com/penumbra-iac/penumbra/adapter/river"
 	"github.com/penumbra-iac/penumbra/audit"
 	"github.com/penumbra-iac/penumbra/engine/decisions"
+	"github.com/penumbra-iac/penumbra/store/contract"
 	"github.com/penumbra-iac/penumbra/store/postgres"
 	"github.com/penumbra-iac/penumbra/store/sqlite"
-	"github.com/penumbra-iac/penumbra/store/storetest"
 )
 
 // storeFile is the embedded store in the data directory.
@@ -75,7 +75,7 @@ func databaseAt(url string) (postgres.Config, error) {
 
 // OpenToRead opens the configured store without writing to it. It returns an error of
 // kind NotFound if there is none yet.
-func (c *Config) OpenToRead(ctx context.Context) (storetest.Store, error) {
+func (c *Config) OpenToRead(ctx context.Context) (contract.Store, error) {
 	if c.Store == "" {
 		s, err := sqlite.Open(c.EmbeddedStore(), sqlite.ReadOnly())
 		if err != nil {
@@ -97,7 +97,7 @@ func (c *Config) OpenToRead(ctx context.Context) (storetest.Store, error) {
 
 // keeping is the configured store with what depends on its kind.
 type keeping struct {
-	storetest.Store
+	contract.Store
 	queue decisions.Queue
 	// upkeep sees, until its context ends, that this process has the store alone, and
 	// drops what it need not keep any longer.

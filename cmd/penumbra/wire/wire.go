@@ -29,7 +29,7 @@ import (
 	"github.com/penumbra-iac/penumbra/notify"
 	"github.com/penumbra-iac/penumbra/policy"
 	"github.com/penumbra-iac/penumbra/proposal"
-	"github.com/penumbra-iac/penumbra/store/storetest"
+	"github.com/penumbra-iac/penumbra/store/contract"
 	"github.com/penumbra-iac/penumbra/telemetry"
 	"github.com/penumbra-iac/penumbra/timeline"
 	"github.com/penumbra-iac/penumbra/web"
@@ -42,7 +42,7 @@ type Loop struct {
 	Access *access.Keeper
 	Teller *notify.Teller
 	rights *policy.Access // what whoever asks may; set by Open
-	store  storetest.Store
+	store  contract.Store
 	// Sessions keeps browsers that have signed in.
 	Sessions web.SessionStore
 	// Tasks does work on the model that takes long: a daemon's, otherwise it says that

@@ -1,10 +1,11 @@
-// Package storetest is the contract of a store, as interfaces and as a suite
-// of tests: every store runs [Run] and so keeps the same promises.
+// Package contract is what every store promises, whatever database it writes to: its
+// methods as interfaces, with what each guarantees and which kinds of error it returns.
+// Package storetest holds a store to it.
 //
-// The interfaces are those that package engine declares, repeated here because
-// a store imports the nouns and this package only. A store that has the
-// methods of one has those of the other.
-package storetest
+// The interfaces are those that their consumers declare, package engine most of all,
+// repeated here because a store imports the nouns and this package only. A store that
+// has the methods of one has those of the other.
+package contract
 
 import (
 	"context"
@@ -240,6 +241,17 @@ type Sessions interface {
 	EndSessions(ctx context.Context, owner string) error
 	// TrimSessions forgets those that expired before a time.
 	TrimSessions(ctx context.Context, before time.Time) error
+}
+
+// Answers keeps what requests with a key of their own were answered.
+type Answers interface {
+	// BeginAnswer claims a request by a.ID, unless it is there already: then it returns
+	// what is kept of it, whose Status is 0 while nobody has answered it. What was begun
+	// before a time is forgotten first.
+	BeginAnswer(ctx context.Context, a penumbra.KeptAnswer, forget time.Time) (there *penumbra.KeptAnswer, err error)
+	// KeepAnswer stores what a claimed request was answered, DropAnswer gives it up.
+	KeepAnswer(ctx context.Context, a penumbra.KeptAnswer) error
+	DropAnswer(ctx context.Context, id []byte) error
 }
 
 // Store is all that a store keeps.
