@@ -298,6 +298,12 @@ func (l *lab) drift(resource penumbra.Address, path string, wanted func(*penumbr
 
 func anyDrift(*penumbra.Drift) bool { return true }
 
+// told tells drifts that are put down to somebody: a look may be quicker than the log.
+func told(d *penumbra.Drift) bool { return d.Cause.Actor != "" }
+
+// drifted tells drifts that go on and are not only foreseen.
+func drifted(d *penumbra.Drift) bool { return d.Active() && d.Verdict.IsDrift() }
+
 // wantDrift holds a drift against what a scenario must come to.
 func (l *lab) wantDrift(d *penumbra.Drift, path string, verdict penumbra.Verdict, actor string, kind penumbra.ActorKind) {
 	l.t.Helper()

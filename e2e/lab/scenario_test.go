@@ -23,7 +23,7 @@ func TestA(t *testing.T) {
 	l.usual()
 	fired := l.alert("PostgreSQLLatencyHigh")
 	l.run("scenario/a")
-	d, seen := l.drift(database, "work_mem", anyDrift)
+	d, seen := l.drift(database, "work_mem", told)
 	l.wantDrift(&d, "work_mem", penumbra.Drifted, "alice", penumbra.User)
 	_, grave := l.drift(database, "work_mem", critical("latency", 1))
 	d, _ = l.drift(database, "work_mem", critical("latency", 5)) // it is told while latency still rises, and follows it
@@ -100,16 +100,17 @@ func playAmongOthers(l *lab, seed, span int) (took time.Duration, rank int, crit
 	<-middle.C
 	began := time.Now()
 	l.run("scenario/a")
-	d, seen := l.drift(database, "work_mem", anyDrift)
+	d, seen := l.drift(database, "work_mem", told)
 	l.wantDrift(&d, "work_mem", penumbra.Drifted, "alice", penumbra.User)
 	took = seen.Sub(d.Cause.Time)
 	var found penumbra.Anomaly
 	l.await("an anomaly of the latency", func() bool {
-		i := slices.IndexFunc(l.anomalies(), func(a penumbra.Anomaly) bool {
+		all := l.anomalies()
+		i := slices.IndexFunc(all, func(a penumbra.Anomaly) bool {
 			return a.Resource == database && a.Metric == "latency" && a.Time.After(began)
 		})
 		if i >= 0 {
-			found = l.anomalies()[i]
+			found = all[i]
 		}
 		return i >= 0
 	})
@@ -147,7 +148,7 @@ func TestB(t *testing.T) {
 	l.await("nobody looking", func() bool { src := l.source("ansible"); return !src.Reading && !src.LastRead.IsZero() })
 	l.run("scenario/b")
 	file := l.nginxFile()
-	d, seen := l.drift(file, "content", anyDrift)
+	d, seen := l.drift(file, "content", told)
 	took := seen.Sub(d.Cause.Time)
 	l.wantDrift(&d, "content", penumbra.Drifted, "alice", penumbra.User)
 	d, grave := l.drift(file, "content", critical("errors", 1))
@@ -168,7 +169,7 @@ func TestE(t *testing.T) {
 	l.watch()
 	l.usual()
 	l.run("scenario/e")
-	d, seen := l.drift(database, "fsync", anyDrift)
+	d, seen := l.drift(database, "fsync", told)
 	l.wantDrift(&d, "fsync", penumbra.Drifted, "bob", penumbra.User)
 	if f, _ := d.Finding("fsync"); !strings.Contains(f.Hazard, "crash") {
 		t.Errorf("the hazard of fsync is %q", f.Hazard)
@@ -194,7 +195,7 @@ func TestF(t *testing.T) {
 	l := newLab(t, "--no-metrics")
 	l.watch()
 	l.run("scenario/f")
-	d, seen := l.drift(database, "pending_restart.shared_buffers", anyDrift)
+	d, seen := l.drift(database, "pending_restart.shared_buffers", told)
 	l.wantDrift(&d, "pending_restart.shared_buffers", penumbra.Unexpected, "alice", penumbra.User)
 	if f, _ := d.Finding("pending_restart.shared_buffers"); f.Actual != penumbra.String("128MB") {
 		t.Errorf("what waits is %v, want 128MB", f.Actual)
