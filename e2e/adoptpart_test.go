@@ -46,11 +46,7 @@ func TestAdoptPart(t *testing.T) {
 	if _, still := after.Finding("memory_mb"); still || !after.Active() {
 		t.Fatalf("after the part: %+v", after)
 	}
-	s.rollback(run.ID)
-	if got := s.read("shop/main.tf"); got != code {
-		t.Fatalf("the code was not put back byte by byte:\n%s", got)
-	}
-
+	s.takeBack(run, code)
 }
 
 func TestAdoptPartRevertRest(t *testing.T) {
@@ -63,16 +59,10 @@ func TestAdoptPartRevertRest(t *testing.T) {
 	run := s.approve(part)
 	s.holds("shop/etc/queue.conf", "memory_mb = 896")
 	s.holds("shop/etc/queue.conf", "log_level = info")
-	s.plansNothing()
-	if open := s.drifts(); len(open) != 0 {
-		t.Fatalf("still open: %+v", open)
-	}
-	s.rollback(run.ID)
+	s.settled()
+	s.takeBack(run, code)
 	s.holds("shop/etc/queue.conf", "log_level = debug")
 	s.holds("shop/etc/queue.conf", "memory_mb = 896")
-	if got := s.read("shop/main.tf"); got != code {
-		t.Fatalf("the code was not put back byte by byte:\n%s", got)
-	}
 }
 
 // Six web servers share a literal: all of them raised is one change of it.
@@ -94,14 +84,8 @@ func TestAdoptAlike(t *testing.T) {
 	if got := s.read("shop/main.tf"); got != strings.Replace(code, "= 1024 # a literal", "= 2048 # a literal", 1) {
 		t.Fatalf("the code:\n%s", got)
 	}
-	s.plansNothing()
-	if open := s.drifts(); len(open) != 0 {
-		t.Fatalf("still open: %+v", open)
-	}
-	s.rollback(run.ID)
-	if got := s.read("shop/main.tf"); got != code {
-		t.Fatalf("the code was not put back byte by byte:\n%s", got)
-	}
+	s.settled()
+	s.takeBack(run, code)
 }
 
 // Six web servers that left alike come back in one run, and go in one again.

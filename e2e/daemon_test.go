@@ -189,6 +189,32 @@ func (s *site) approve(p penumbra.Proposal) penumbra.Run {
 	return run
 }
 
+// resolve waits for an open drift of a setting and has it resolved by the proposal of a
+// kind, whose run must end done.
+func (s *site) resolve(address, path string, kind penumbra.ProposalKind) (penumbra.Drift, penumbra.Run) {
+	s.t.Helper()
+	found := s.drift(address, path)
+	return found, s.approve(s.proposal(found.ID, kind))
+}
+
+// settled makes sure that code and world agree, and that nothing is open.
+func (s *site) settled() {
+	s.t.Helper()
+	s.plansNothing()
+	if open := s.drifts(); len(open) != 0 {
+		s.t.Fatalf("still open: %+v", open)
+	}
+}
+
+// takeBack takes a run back, after which the code must be what it was.
+func (s *site) takeBack(run penumbra.Run, code string) {
+	s.t.Helper()
+	s.rollback(run.ID)
+	if got := s.read("shop/main.tf"); got != code {
+		s.t.Fatalf("the code was not put back byte by byte:\n%s", got)
+	}
+}
+
 // rollback takes a run back and returns the run that did.
 func (s *site) rollback(id string) penumbra.Run {
 	s.t.Helper()

@@ -86,10 +86,7 @@ func TestGuardOfImpendingDrift(t *testing.T) {
 		}
 	}
 	s.penumbra("proposals", found.ID).ends(0).tells("not proposed: guard: the code refuses it already", "not proposed: guard-policy: no folder of policies is configured")
-	s.rollback(run.ID)
-	if got := s.read("shop/main.tf"); got != code {
-		t.Fatalf("the code was not put back byte by byte:\n%s", got)
-	}
+	s.takeBack(run, code)
 }
 
 func TestGuardPolicyOfImpendingDrift(t *testing.T) {

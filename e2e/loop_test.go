@@ -88,8 +88,7 @@ func TestLoopAdopt(t *testing.T) {
 	s.watching()
 	code := s.read("shop/main.tf")
 	s.edit("shop/etc/queue.conf", "tls = false", "tls = true")
-	found := s.drift(queue, "tls")
-	run := s.approve(s.proposal(found.ID, penumbra.Adopt))
+	found, run := s.resolve(queue, "tls", penumbra.Adopt)
 	if got, want := s.read("shop/main.tf"), strings.Replace(code, "tls              = false #", "tls              = true #", 1); !sameButAlignment(got, want) {
 		t.Fatalf("the code after the adoption:\n%s", got)
 	}
@@ -99,10 +98,7 @@ func TestLoopAdopt(t *testing.T) {
 		t.Fatalf("after the adoption: %+v", after)
 	}
 
-	s.rollback(run.ID)
-	if got := s.read("shop/main.tf"); got != code {
-		t.Fatalf("the code was not put back byte by byte:\n%s", got)
-	}
+	s.takeBack(run, code)
 	s.holds("shop/etc/queue.conf", "tls = true")
 }
 
@@ -115,8 +111,7 @@ func TestLoopIgnoreRule(t *testing.T) {
 	s := newSite(t)
 	s.watching()
 	s.edit("shop/etc/web-a.conf", "memory_mb = 1024", "memory_mb = 2048")
-	found := s.drift(webA, "memory_mb")
-	run := s.approve(s.proposal(found.ID, penumbra.IgnoreRule))
+	_, run := s.resolve(webA, "memory_mb", penumbra.IgnoreRule)
 	s.holds("shop/etc/web-a.conf", "memory_mb = 2048")
 	s.penumbra("shadow", "show", webA).ends(0).tells("tolerated")
 	if open := s.drifts(); len(open) != 0 {
@@ -143,20 +138,13 @@ func TestLoopIgnoreChanges(t *testing.T) {
 	s.watching()
 	code := s.read("shop/main.tf")
 	s.edit("shop/etc/queue.conf", "memory_mb = 768", "memory_mb = 896")
-	found := s.drift(queue, "memory_mb")
-	run := s.approve(s.proposal(found.ID, penumbra.IgnoreChanges))
+	_, run := s.resolve(queue, "memory_mb", penumbra.IgnoreChanges)
 	if got := s.read("shop/main.tf"); !strings.Contains(got, "ignore_changes = [memory_mb]") || !strings.Contains(got, "# inside the private network only") {
 		t.Fatalf("the code:\n%s", got)
 	}
 	s.holds("shop/etc/queue.conf", "memory_mb = 896")
-	s.plansNothing()
-	if open := s.drifts(); len(open) != 0 {
-		t.Fatalf("still open: %+v", open)
-	}
-	s.rollback(run.ID)
-	if got := s.read("shop/main.tf"); got != code {
-		t.Fatalf("the code was not put back byte by byte:\n%s", got)
-	}
+	s.settled()
+	s.takeBack(run, code)
 }
 
 func TestLoopCustomize(t *testing.T) {
@@ -175,10 +163,7 @@ func TestLoopCustomize(t *testing.T) {
 	if got := s.read("shop/main.tf"); !strings.Contains(got, "= 832") || strings.Contains(got, "= 768") {
 		t.Fatalf("the code:\n%s", got)
 	}
-	s.plansNothing()
-	if open := s.drifts(); len(open) != 0 {
-		t.Fatalf("still open: %+v", open)
-	}
+	s.settled()
 }
 
 // TestLoopBestPractice has an entry of the user's recommend a value that neither
@@ -216,11 +201,8 @@ entries:
 		t.Fatalf("the code:\n%s", got)
 	}
 	s.plansNothing()
-	s.rollback(run.ID)
+	s.takeBack(run, code)
 	s.holds("shop/etc/queue.conf", "memory_mb = 896")
-	if got := s.read("shop/main.tf"); got != code {
-		t.Fatalf("the code was not put back byte by byte:\n%s", got)
-	}
 }
 
 func TestLoopReplacement(t *testing.T) {

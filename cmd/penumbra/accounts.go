@@ -104,23 +104,14 @@ func (a *app) listUsersCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.Output == "json" {
-					return a.JSON(users)
-				}
-				if len(users) == 0 {
-					fmt.Fprintln(a.Out, "There are no users. `penumbra user add NAME --admin` makes the first.")
-					return nil
-				}
-				t := a.Table("USER", "GRANTS", "GROUPS", "SIGNED IN", "STATE")
-				for _, u := range users {
+				header := []any{"USER", "GRANTS", "GROUPS", "SIGNED IN", "STATE"}
+				return console.List(a.Console, users, "There are no users. `penumbra user add NAME --admin` makes the first.", header, func(u *penumbra.Account) []any {
 					state := "active"
 					if !u.Disabled.IsZero() {
 						state = "disabled"
 					}
-					t.AppendRow([]any{u.Name, grantsInWords(u.Grants), strings.Join(u.Groups, ", "), since(u.SignedIn), state})
-				}
-				t.Render()
-				return nil
+					return []any{u.Name, grantsInWords(u.Grants), strings.Join(u.Groups, ", "), since(u.SignedIn), state}
+				})
 			})
 		},
 	}

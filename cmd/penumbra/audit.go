@@ -93,15 +93,8 @@ func (a *app) auditListCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.Output == "json" {
-					return a.JSON(append([]penumbra.AuditEntry{}, entries...))
-				}
-				if len(entries) == 0 {
-					fmt.Fprintln(a.Out, "Nothing like that is recorded.")
-					return nil
-				}
-				a.showEntries(entries)
-				return nil
+				header := []any{"NO.", "TIME", "WHO", "ACT", "ON", "OUTCOME", "DETAILS"}
+				return console.List(a.Console, entries, "Nothing like that is recorded.", header, a.auditRow)
 			})
 		},
 	}
@@ -110,32 +103,27 @@ func (a *app) auditListCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) showEntries(entries []penumbra.AuditEntry) {
-	t := a.Table("NO.", "TIME", "WHO", "ACT", "ON", "OUTCOME", "DETAILS")
-	for i := range entries {
-		e := &entries[i]
-		who, act, outcome := e.Name, string(e.Act), string(e.Outcome)
-		switch {
-		case who != "":
-		case e.Principal != "":
-			who = e.Principal
-		default:
-			who = "nobody known"
-		}
-		if e.Count > 1 {
-			act += fmt.Sprintf(", %d times", e.Count)
-		}
-		if e.Outcome != penumbra.AuditDone {
-			outcome = a.Paint(console.Red, outcome)
-		}
-		var details []string
-		for _, name := range slices.Sorted(maps.Keys(e.Details)) {
-			details = append(details, name+": "+e.Details[name])
-		}
-		on := strings.TrimSpace(e.Target.Stack + " " + e.Target.ID)
-		t.AppendRow([]any{e.Sequence, e.Time.Format(time.DateTime), who, act, on, outcome, words.Shorten(strings.Join(details, "; "), 60)})
+func (a *app) auditRow(e *penumbra.AuditEntry) []any {
+	who, act, outcome := e.Name, string(e.Act), string(e.Outcome)
+	switch {
+	case who != "":
+	case e.Principal != "":
+		who = e.Principal
+	default:
+		who = "nobody known"
 	}
-	t.Render()
+	if e.Count > 1 {
+		act += fmt.Sprintf(", %d times", e.Count)
+	}
+	if e.Outcome != penumbra.AuditDone {
+		outcome = a.Paint(console.Red, outcome)
+	}
+	var details []string
+	for _, name := range slices.Sorted(maps.Keys(e.Details)) {
+		details = append(details, name+": "+e.Details[name])
+	}
+	on := strings.TrimSpace(e.Target.Stack + " " + e.Target.ID)
+	return []any{e.Sequence, e.Time.Format(time.DateTime), who, act, on, outcome, words.Shorten(strings.Join(details, "; "), 60)}
 }
 
 func (a *app) auditExportCommand() *cobra.Command {

@@ -201,15 +201,9 @@ func (a *app) runCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.Output == "json" {
-					return a.JSON(runs)
-				}
-				t := a.Table("RUN", "STATE", "KIND", "DRIFT", "STARTED", "OUTCOME")
-				for _, r := range runs {
-					t.AppendRow([]any{r.ID, r.State, r.Kind, r.Drift, r.Started.Format(time.DateTime), words.Shorten(words.RunOutcome(&r), 60)})
-				}
-				t.Render()
-				return nil
+				return console.List(a.Console, runs, "Nothing was run.", []any{"RUN", "STATE", "KIND", "DRIFT", "STARTED", "OUTCOME"}, func(r *penumbra.Run) []any {
+					return []any{r.ID, r.State, r.Kind, r.Drift, r.Started.Format(time.DateTime), words.Shorten(words.RunOutcome(r), 60)}
+				})
 			})
 		},
 	}

@@ -88,22 +88,13 @@ func (a *app) listFreezes(ctx context.Context, s *console.Service, all bool) err
 		return err
 	}
 	now := time.Now()
-	shown := []penumbra.Freeze{}
+	var shown []penumbra.Freeze
 	for _, f := range freezes {
 		if all || !f.Ended(now) {
 			shown = append(shown, f)
 		}
 	}
-	if a.Output == "json" {
-		return a.JSON(shown)
-	}
-	if len(shown) == 0 {
-		fmt.Fprintln(a.Out, "Nothing is frozen.")
-		return nil
-	}
-	t := a.Table("FREEZE", "STACKS", "FROM", "UNTIL", "BY", "REASON")
-	for i := range shown {
-		f := &shown[i]
+	return console.List(a.Console, shown, "Nothing is frozen.", []any{"FREEZE", "STACKS", "FROM", "UNTIL", "BY", "REASON"}, func(f *penumbra.Freeze) []any {
 		by, until, from := f.By, frozenUntil(f), "always"
 		if f.Configured {
 			by = "the configuration"
@@ -114,10 +105,8 @@ func (a *app) listFreezes(ctx context.Context, s *console.Service, all bool) err
 		if !f.From.IsZero() {
 			from = f.From.Format(time.DateTime)
 		}
-		t.AppendRow([]any{f.ID, frozenStacks(f), from, strings.TrimPrefix(until, "until "), by, f.Reason})
-	}
-	t.Render()
-	return nil
+		return []any{f.ID, frozenStacks(f), from, strings.TrimPrefix(until, "until "), by, f.Reason}
+	})
 }
 
 func (a *app) unfreezeCommand() *cobra.Command {

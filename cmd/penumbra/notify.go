@@ -73,24 +73,14 @@ func (a *app) listNotices(cmd *cobra.Command, q penumbra.NoticeQuery) error {
 		if err != nil {
 			return err
 		}
-		if a.Output == "json" {
-			return a.JSON(notices)
-		}
-		if len(notices) == 0 {
-			fmt.Fprintln(a.Out, "No notices.")
-			return nil
-		}
-		t := a.Table("NOTICE", "TIME", "CHANNEL", "STATE", "SEVERITY", "WHAT")
-		for i := range notices {
-			n := &notices[i]
+		header := []any{"NOTICE", "TIME", "CHANNEL", "STATE", "SEVERITY", "WHAT"}
+		return console.List(a.Console, notices, "No notices.", header, func(n *penumbra.Notice) []any {
 			what := words.Shorten(n.Title, 70)
 			if n.Error != "" {
 				what += "\n" + a.Paint(console.Faint, words.Shorten(n.Error, 100))
 			}
-			t.AppendRow([]any{n.ID, n.Created.Format(time.DateTime), n.Channel, a.noticeState(n), n.Severity, what})
-		}
-		t.Render()
-		return nil
+			return []any{n.ID, n.Created.Format(time.DateTime), n.Channel, a.noticeState(n), n.Severity, what}
+		})
 	})
 }
 
@@ -117,15 +107,8 @@ func (a *app) channelsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.Output == "json" {
-					return a.JSON(channels)
-				}
-				if len(channels) == 0 {
-					fmt.Fprintln(a.Out, "No channels are configured. docs/notifications.md shows how.")
-					return nil
-				}
-				t := a.Table("CHANNEL", "KIND", "WAITING", "HELD", "DEAD", "LAST SENT", "")
-				for _, c := range channels {
+				header := []any{"CHANNEL", "KIND", "WAITING", "HELD", "DEAD", "LAST SENT", ""}
+				return console.List(a.Console, channels, "No channels are configured. docs/notifications.md shows how.", header, func(c *penumbra.ChannelStatus) []any {
 					note := words.Shorten(c.Error, 80)
 					if !c.Quiet.IsZero() {
 						note = strings.TrimSpace("quiet until " + c.Quiet.Format(time.DateTime) + " " + note)
@@ -134,10 +117,8 @@ func (a *app) channelsCommand() *cobra.Command {
 					if !c.Sent.IsZero() {
 						sent = c.Sent.Format(time.DateTime)
 					}
-					t.AppendRow([]any{c.Name, c.Kind, c.Waiting, c.Held, c.Dead, sent, note})
-				}
-				t.Render()
-				return nil
+					return []any{c.Name, c.Kind, c.Waiting, c.Held, c.Dead, sent, note}
+				})
 			})
 		},
 	}

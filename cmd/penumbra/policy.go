@@ -195,15 +195,7 @@ func (a *app) decisionsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.Output == "json" {
-					return a.JSON(decisions)
-				}
-				if len(decisions) == 0 {
-					fmt.Fprintln(a.Out, "Nothing was decided.")
-					return nil
-				}
-				t := a.Table("TIME", "WHO", "DECISION", "ON", "REASON")
-				for _, d := range decisions {
+				return console.List(a.Console, decisions, "Nothing was decided.", []any{"TIME", "WHO", "DECISION", "ON", "REASON"}, func(d *penumbra.Decision) []any {
 					on, verb := d.Proposal, string(d.Verb)
 					if on == "" {
 						on = d.Drift
@@ -211,10 +203,8 @@ func (a *app) decisionsCommand() *cobra.Command {
 					if !d.Until.IsZero() {
 						verb += " until " + d.Until.Format(time.DateTime)
 					}
-					t.AppendRow([]any{d.Time.Format(time.DateTime), d.By, verb, on, words.Shorten(d.Reason, 60)})
-				}
-				t.Render()
-				return nil
+					return []any{d.Time.Format(time.DateTime), d.By, verb, on, words.Shorten(d.Reason, 60)}
+				})
 			})
 		},
 	}

@@ -102,21 +102,14 @@ func (a *app) listTokensCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				shown := []penumbra.Token{}
+				var shown []penumbra.Token
 				for _, t := range tokens {
 					if all || tokenState(&t, time.Now()) == "active" {
 						shown = append(shown, t)
 					}
 				}
-				if a.Output == "json" {
-					return a.JSON(shown)
-				}
-				if len(shown) == 0 {
-					fmt.Fprintln(a.Out, "There are no tokens. `penumbra token create NAME` makes one.")
-					return nil
-				}
-				t := a.Table("TOKEN", "NAME", "KIND", "OF", "GRANTS", "USED", "ENDS", "STATE")
-				for _, x := range shown {
+				header := []any{"TOKEN", "NAME", "KIND", "OF", "GRANTS", "USED", "ENDS", "STATE"}
+				return console.List(a.Console, shown, "There are no tokens. `penumbra token create NAME` makes one.", header, func(x *penumbra.Token) []any {
 					grants := grantsInWords(x.Grants)
 					if len(x.Grants) == 0 {
 						grants = "all of its owner's"
@@ -125,10 +118,8 @@ func (a *app) listTokensCommand() *cobra.Command {
 					if !x.Expires.IsZero() {
 						end = since(x.Expires)
 					}
-					t.AppendRow([]any{x.ID, x.Name, x.Kind, strings.TrimPrefix(x.Owner, "user:"), grants, since(x.Used), end, tokenState(&x, time.Now())})
-				}
-				t.Render()
-				return nil
+					return []any{x.ID, x.Name, x.Kind, strings.TrimPrefix(x.Owner, "user:"), grants, since(x.Used), end, tokenState(x, time.Now())}
+				})
 			})
 		},
 	}

@@ -157,6 +157,24 @@ func (a *Console) Table(header ...any) table.Writer {
 	return t
 }
 
+// List prints a list: as JSON for another program, else a sentence if there is none, else a
+// table with a row for each.
+func List[T any](a *Console, list []T, none string, header []any, row func(*T) []any) error {
+	if a.Output == "json" {
+		return a.JSON(append([]T{}, list...)) // [] and not null
+	}
+	if len(list) == 0 {
+		fmt.Fprintln(a.Out, none)
+		return nil
+	}
+	t := a.Table(header...)
+	for i := range list {
+		t.AppendRow(row(&list[i]))
+	}
+	t.Render()
+	return nil
+}
+
 // Done tells what has become of something by what was asked for.
 func (a *Console) Done(what, id string) error {
 	if a.Output == "json" {
