@@ -285,17 +285,19 @@ func (r result) into(x any) {
 	}
 }
 
-// until polls a condition to a deadline. Each poll asks a program or the disk,
-// so the pause between two only saves work.
+// until polls a condition to a deadline. Most polls start a program: they are as far
+// apart as leaves most of the machine to what is waited for.
 func (s *site) until(what string, done func() bool) {
 	s.t.Helper()
-	tick := time.NewTicker(25 * time.Millisecond)
-	defer tick.Stop()
 	patient := cmp.Or(s.slow, patience)
 	limit := time.After(patient)
-	for !done() {
+	for {
+		asked := time.Now()
+		if done() {
+			return
+		}
 		select {
-		case <-tick.C:
+		case <-time.After(max(25*time.Millisecond, 4*time.Since(asked))):
 		case <-limit:
 			s.t.Fatalf("not after %s: %s", patient, what)
 		}

@@ -62,7 +62,7 @@ func heard(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(30 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		data, _ := os.ReadFile(ts.MkAbs(args[1]))
 		if bytes.Contains(data, []byte(args[0])) {
@@ -83,7 +83,7 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(30 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		if err := ts.Exec(args[1], args[2:]...); err == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) {
 			return

@@ -155,7 +155,7 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(30 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		if info, err := os.Stat(ts.MkAbs(args[0])); err == nil && info.Size() >= least {
 			return

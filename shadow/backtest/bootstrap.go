@@ -103,10 +103,10 @@ func (r *resampler) resample(predictor int, h *histogram, within *duels) resampl
 	rest.loss -= total.lossLeft
 	rest.rows -= total.numPos
 	rest.won, rest.fought = 0, 0
-	steps, losses := make([]uint8, len(r.commit)), make([]float64, len(r.commit))
+	steps, losses, of := make([]uint8, len(r.commit)), make([]float64, len(r.commit)), worths()
 	for i, x := range r.q.positives {
 		level := r.q.level(predictor, x)
-		steps[i], losses[i] = step[level], lossLeft[level]
+		steps[i], losses[i] = step[level], of.left[level]
 	}
 	for _, w := range r.byCommit {
 		acc = rest
@@ -126,12 +126,12 @@ func (r *resampler) resample(predictor int, h *histogram, within *duels) resampl
 
 // sum adds the rows up by block and over all.
 func (r *resampler) sum(predictor int, within *duels, step *[levels]uint8) ([]blockSums, blockSums) {
-	sums := make([]blockSums, r.blocks)
+	sums, of := make([]blockSums, r.blocks), worths()
 	for i := range r.q.cuts {
 		s := &sums[r.block[i]]
 		for _, level := range r.q.cuts[i].answers[predictor][r.q.horizon] {
 			s.stayed[step[level]]++
-			s.loss += lossStayed[level]
+			s.loss += of.stayed[level]
 			s.rows++
 		}
 	}
@@ -140,8 +140,8 @@ func (r *resampler) sum(predictor int, within *duels, step *[levels]uint8) ([]bl
 		level := r.q.level(predictor, x)
 		s.stayed[step[level]]--
 		s.left[step[level]]++
-		s.loss += lossLeft[level] - lossStayed[level]
-		s.lossLeft += lossLeft[level]
+		s.loss += of.left[level] - of.stayed[level]
+		s.lossLeft += of.left[level]
 		s.numPos++
 		s.won += within.won[i]
 		s.fought += within.fought[i]

@@ -1,6 +1,9 @@
 package backtest
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // levels is how many steps answers are kept in, over log odds from -span to
 // span.
@@ -30,14 +33,19 @@ func levelOfProbability(p float64) uint16 {
 	return levelOf(math.Log(p) - math.Log1p(-p))
 }
 
-// said is the probability of each step, loss what it costs to say it of a
-// setting that left and of one that stayed, in nats.
-var said, lossLeft, lossStayed = func() (p, left, stayed [levels]float64) {
+// worth is the probability of each step, and what it costs to say it of a setting that
+// left and of one that stayed, in nats.
+type worth struct{ said, left, stayed [levels]float64 }
+
+// worths is reckoned when it is asked for: most programs that have this package judge no
+// model.
+var worths = sync.OnceValue(func() *worth {
+	w := &worth{}
 	for i := range levels {
 		odds := float64(i)/perOdd - span
-		p[i] = 1 / (1 + math.Exp(-odds))
-		left[i] = math.Log1p(math.Exp(-odds))
-		stayed[i] = math.Log1p(math.Exp(odds))
+		w.said[i] = 1 / (1 + math.Exp(-odds))
+		w.left[i] = math.Log1p(math.Exp(-odds))
+		w.stayed[i] = math.Log1p(math.Exp(odds))
 	}
-	return p, left, stayed
-}()
+	return w
+})

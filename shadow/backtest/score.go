@@ -136,9 +136,10 @@ func (h *histogram) curve(points int) []Point {
 // loss returns the mean log loss in nats and the Brier score.
 func (h *histogram) loss() (log, brier float64) {
 	var n float64
+	of := worths()
 	for i := range levels {
-		l, s, p := h.left[i], h.stayed[i], said[i]
-		log += l*lossLeft[i] + s*lossStayed[i]
+		l, s, p := h.left[i], h.stayed[i], of.said[i]
+		log += l*of.left[i] + s*of.stayed[i]
 		brier += l*(1-p)*(1-p) + s*p*p
 		n += l + s
 	}
@@ -150,7 +151,7 @@ var edges = [...]float64{0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.6, 1}
 
 func (h *histogram) reliability() []Bin {
 	out := make([]Bin, 0, len(edges)-1)
-	i := 0
+	i, said := 0, &worths().said
 	for k := range len(edges) - 1 {
 		b := Bin{Low: edges[k], High: edges[k+1]}
 		var n, sum, left float64

@@ -188,7 +188,7 @@ func withinExact(groups [][]row) (float64, bool) {
 func TestLevels(t *testing.T) {
 	t.Parallel()
 	for p := 1e-6; p < 1; p = min(p*1.07, p+0.01) {
-		got := said[levelOfProbability(p)]
+		got := worths().said[levelOfProbability(p)]
 		if math.Abs(got-p) > 3e-4*p || math.Abs(got-p) > 3e-4*(1-p)+1e-6 {
 			t.Errorf("%v is kept as %v", p, got)
 		}
