@@ -49,6 +49,7 @@ func (s *Store) SaveRollups(ctx context.Context, rollups []penumbra.Rollup) erro
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.known.forget()
 	err := s.write(ctx, "save rollups", func(tx *sql.Tx) error {
 		rows := &bulk{tx: tx, or: "REPLACE", into: "rollups (series, span, start, count, sum, min, max, last)", width: 8}
 		defer rows.close()

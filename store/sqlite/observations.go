@@ -20,9 +20,23 @@ type known struct {
 	series    map[seriesKey]int64
 }
 
-// maxKnown bounds each table; a full one starts anew, at the price of a
-// content that is stored once more.
+// maxKnown bounds each table between two transactions; a full one starts anew, at the
+// price of a content that is stored once more.
 const maxKnown = 1 << 17
+
+// forget empties the tables that are full. It is not done within a transaction, where a
+// row may be known that has yet to be inserted with others, and nowhere else.
+func (k *known) forget() {
+	if len(k.resources) >= maxKnown {
+		k.resources = nil
+	}
+	if len(k.contents) >= maxKnown {
+		k.contents = nil
+	}
+	if len(k.series) >= maxKnown {
+		k.series = nil
+	}
+}
 
 // Append stores observations, see [contract.Observations]. An observation
 // that cannot be used, see [penumbra.Observation.Check], or whose time is not
@@ -35,6 +49,7 @@ func (s *Store) Append(ctx context.Context, observations []penumbra.Observation)
 	var added []int
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.known.forget()
 	err = s.write(ctx, "append observations", func(tx *sql.Tx) (err error) {
 		added, err = s.insert(ctx, tx, records)
 		return err
@@ -161,7 +176,7 @@ func (k *known) resource(ctx context.Context, tx *sql.Tx, a penumbra.Address) (i
 }
 
 func remember[K comparable](m *map[K]int64, key K, id int64) {
-	if *m == nil || len(*m) >= maxKnown {
+	if *m == nil {
 		*m = make(map[K]int64)
 	}
 	(*m)[key] = id
