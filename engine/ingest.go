@@ -284,7 +284,9 @@ func (in *passage) lookAgain() []penumbra.Drift {
 	defer e.mu.Unlock()
 	var again []penumbra.Address
 	if peers {
-		again = e.ofTypes(func(stack, kind string) bool { return stacks[stack] && in.types[kind] })
+		for stack := range stacks {
+			again = append(again, e.catalogue.Of(stack, in.types)...)
+		}
 	}
 	for address := range in.resources {
 		r, stack := e.resources[address], address.Stack()
@@ -301,17 +303,6 @@ func (in *passage) lookAgain() []penumbra.Drift {
 // sameLook is the time between two looks in which no forecast moves by what anybody
 // would see: the shortest horizon is an hour.
 const sameLook = time.Minute
-
-// ofTypes returns the resources of some stacks and types. e.mu is held.
-func (e *Engine) ofTypes(chosen penumbra.Scope) []penumbra.Address {
-	var out []penumbra.Address
-	for address, r := range e.resources {
-		if chosen(address.Stack(), r.Type) {
-			out = append(out, address)
-		}
-	}
-	return out
-}
 
 // judgeAll judges resources that have been seen, each as of a time. e.mu is held, and
 // given up now and then.

@@ -73,8 +73,11 @@ func (e *Engine) judgePeers() []penumbra.Drift {
 	if len(due) == 0 {
 		return nil
 	}
+	var again []penumbra.Address
+	for x := range due {
+		again = append(again, e.catalogue.Of(x.stack, map[string]bool{x.kind: true})...)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	again := e.ofTypes(func(stack, kind string) bool { _, ok := due[fleet{stack, kind}]; return ok })
 	return e.judgeAll(again, func(r *tracked) time.Time { return later(due[fleet{r.Address.Stack(), r.Type}], r.last) })
 }

@@ -76,8 +76,11 @@ func (t *turn) sift(context.Context) error {
 			t.news = append(t.news, o)
 		}
 	}
-	for address, r := range e.resources {
-		if address.Stack() == t.stack.Name && !present[address] && !r.Deleted && !t.partial && t.isGone(r) {
+	if t.partial {
+		return nil
+	}
+	for _, address := range e.catalogue.Of(t.stack.Name, nil) {
+		if r := e.resources[address]; !present[address] && t.isGone(r) {
 			t.news = append(t.news, penumbra.Observation{
 				Kind: penumbra.EventKind, Time: t.at, Seen: t.at, Resource: address, Type: r.Type,
 				Source: t.source.Name, Action: penumbra.ActionDelete, ActorKind: penumbra.System,
@@ -467,8 +470,9 @@ func (e *Engine) notChecked(ctx context.Context, s *stack, src *source, ask requ
 	}
 	e.mu.RLock()
 	var read []penumbra.Observation
-	for address, r := range e.resources {
-		if address.Stack() != s.Name || r.Deleted || !ask.has(address) || !s.reads(src, r) ||
+	for _, address := range e.catalogue.Of(s.Name, nil) {
+		r := e.resources[address]
+		if !ask.has(address) || !s.reads(src, r) ||
 			slices.ContainsFunc(r.claims, func(name string) bool { return slices.Contains(others, name) }) {
 			continue
 		}

@@ -249,6 +249,24 @@ func (c *Catalogue) Count(stacks, types map[string]bool) (n int) {
 	return n
 }
 
+// Of returns the resources that a stack has of the types, of all types if there are none
+// given: what it takes follows the stack, not all that is known.
+func (c *Catalogue) Of(stack string, types map[string]bool) (out []penumbra.Address) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	of := c.stacks[stack]
+	if of == nil {
+		return nil
+	}
+	of.gravest.Scan(func(x *entry) bool {
+		if len(types) == 0 || types[x.line.Load().Type] {
+			out = append(out, x.address)
+		}
+		return true
+	})
+	return out
+}
+
 // TypeOf returns a resource's type, "" if there is no such resource.
 func (c *Catalogue) TypeOf(a penumbra.Address) string {
 	c.mu.RLock()
