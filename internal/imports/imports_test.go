@@ -35,6 +35,7 @@ var rules = []rule{
 	{"cmd/penumbra/daemon", []string{"*", "cmd/penumbra/console", "cmd/penumbra/timelines", "cmd/penumbra/models", "cmd/penumbra/wire", "cmd/penumbra/words"}, "the daemon trains models, and recordings are played on it"},
 	{"cmd", []string{"*", "cmd"}, "cmd joins the parts"},
 	{"e2e", []string{"*"}, "e2e drives the whole program"},
+	{"lab/sizing", nil, "what a fleet needs is reckoned from figures in a file, and of nothing that runs"},
 	{"lab", []string{"*"}, "the lab drives the whole program on real servers"},
 	{"internal/scenario", []string{".", "timeline", "shadow", "drift"}, "the test language runs the pure stages"},
 	{"internal/histories", []string{".", "timeline"}, "tests read histories as the program does"},
