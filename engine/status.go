@@ -270,13 +270,14 @@ func (e *Engine) resource(address penumbra.Address) (penumbra.Resource, bool) {
 // rejudge assesses resources again with what is known, after rules changed.
 func (e *Engine) rejudge(ctx context.Context, choose func(*tracked) bool) error {
 	at := e.clock.now()
-	var changed []penumbra.Drift
+	var chosen []penumbra.Address
 	e.mu.Lock()
-	for _, r := range e.resources {
-		if choose(r) && !r.Deleted && !r.SnapshotTime.IsZero() {
-			changed = append(changed, e.judge(r, nil, later(at, r.last))...)
+	for address, r := range e.resources {
+		if choose(r) {
+			chosen = append(chosen, address)
 		}
 	}
+	changed := e.judgeAll(chosen, func(r *tracked) time.Time { return later(at, r.last) })
 	e.mu.Unlock()
 	e.announce(changed)
 	return e.saveDrifts(ctx, changed)

@@ -54,6 +54,22 @@ func TestResources(t *testing.T) {
 		if st.Resources != len(want) || st.Settings != settings || fmt.Sprint(st.Verdicts) != fmt.Sprint(verdicts) || len(stacks) != len(byStack) {
 			t.Fatalf("%+v, want %d resources, %d settings, %v", st, len(want), settings, verdicts)
 		}
+		for _, stack := range []string{"shop", "pay", "none"} {
+			for _, types := range []map[string]bool{nil, {"db": true}, {"db": true, "vm": true}, {"none": true}} {
+				var of []penumbra.Address
+				for a, l := range want {
+					if a.Stack() == stack && (types == nil || types[l.Type]) {
+						of = append(of, a)
+					}
+				}
+				got := c.Of(stack, types)
+				slices.Sort(of)
+				slices.Sort(got)
+				if !slices.Equal(got, of) {
+					t.Fatalf("of %s and %v there are %v, want %v", stack, types, got, of)
+				}
+			}
+		}
 		some := penumbra.Status{Verdicts: map[penumbra.Verdict]int{}, Drifts: map[penumbra.Verdict]int{}}
 		counted, dbs := map[string]*penumbra.StackStatus{}, 0
 		c.Sum(penumbra.StatusQuery{Resources: func(stack, kind string) bool { return stack == "shop" && kind == "db" }}, &some, counted)
