@@ -228,8 +228,10 @@ func RunBacktest(ctx context.Context, b Backtest, r Runner) (Result, error) {
 	}
 	out := absolute([]string{b.Out})[0]
 	key := newKey()
+	aside := asideOf(out)
+	_ = os.Remove(aside) // of an earlier backtest
 	sharded := func(root beam.Scope) beam.PCollection {
-		return beam.GroupByKey(root, beam.ParDo(root.Scope("shard"), &assignFn{b.Shards}, observations(root, absolute(b.Files), &readFn{Key: key, ByFamily: true})))
+		return beam.GroupByKey(root, beam.ParDo(root.Scope("shard"), &assignFn{b.Shards}, observations(root, absolute(b.Files), &readFn{Key: key, ByFamily: true}, aside)))
 	}
 	survey, result, err := b.survey(ctx, r, out+".survey", sharded)
 	if err != nil {
@@ -246,7 +248,9 @@ func RunBacktest(ctx context.Context, b Backtest, r Runner) (Result, error) {
 	p, root := beam.NewPipelineWithRoot()
 	pieces := beam.ParDo(root.Scope("replay"), &replayFn{judging}, sharded(root))
 	beam.ParDo0(root.Scope("join"), &joinFn{judging, out}, beam.GroupByKey(root, pieces))
-	return r.run(ctx, p, fmt.Sprintf("cuts asked, of %d in each of %d shards", b.Options.Cuts(), b.Shards))
+	result, err = r.run(ctx, p, fmt.Sprintf("cuts asked, of %d in each of %d shards", b.Options.Cuts(), b.Shards))
+	result.keptAside(aside)
+	return result, err
 }
 
 // survey finds what the times of the cuts depend on.

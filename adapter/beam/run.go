@@ -33,6 +33,10 @@ type Runner struct {
 type Result struct {
 	Observations int64 `json:"observations"` // that were read
 	LinesLeftOut int64 `json:"lines_left_out"`
+	// LeftOut is the file that has, of each line that was left out, where it is and
+	// why, "" if none was.
+	LeftOut string   `json:"left_out,omitempty"`
+	Scores  *Summary `json:"scores,omitempty"` // of a scoring
 }
 
 // RunnerNames are those of the runners.
@@ -64,6 +68,13 @@ func (r Runner) run(ctx context.Context, p *beam.Pipeline, what string) (Result,
 		return n
 	}
 	return Result{Observations: counted(counterLines), LinesLeftOut: counted(counterBad)}, nil
+}
+
+// keptAside names the file of what was left out, if it was.
+func (r *Result) keptAside(file string) {
+	if r.LinesLeftOut > 0 {
+		r.LeftOut = file
+	}
 }
 
 // set tells Beam, which takes it from flags, and returns its name of the runner.

@@ -6,6 +6,9 @@ import (
 	"hash/fnv"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
@@ -24,12 +27,14 @@ func init() {
 
 // Scoring says what of a fleet is scored, and by which model.
 type Scoring struct {
-	Files      []string  // timelines, JSON Lines, which may be compressed with gzip
+	Files      []string  // timelines: JSON Lines, which may be compressed with gzip, or Parquet
 	Checkpoint string    // file of the model, of any family, which is asked and does not learn
 	At         time.Time // the time that is asked about
 	Confidence float64   // of the prediction sets, 0.95 if 0
 	Out        string    // folder for scores-00000-of-00008.jsonl.gz and so on
 	Shards     int       // files of scores, 8 if 0
+	Format     string    // jsonl.gz if "", or parquet
+	Top        int       // how many of the likeliest to leave the summary has
 }
 
 // Scored is what a model says of a resource: one line of a file of scores.
@@ -126,6 +131,9 @@ func Score(ctx context.Context, s Scoring, r Runner) (Result, error) {
 	if s.Shards <= 0 {
 		s.Shards = 8
 	}
+	if s.Format == "" {
+		s.Format = Formats[0]
+	}
 	switch {
 	case len(s.Files) == 0:
 		return Result{}, invalid("score without a timeline", "name timeline files")
@@ -135,20 +143,33 @@ func Score(ctx context.Context, s Scoring, r Runner) (Result, error) {
 		return Result{}, invalid("score without a folder for the scores", "name one")
 	case s.At.IsZero():
 		return Result{}, invalid("score without a time", "name the time that is asked about")
+	case !slices.Contains(Formats, s.Format):
+		return Result{}, invalid("score into files of the form "+strconv.Quote(s.Format), "use "+strings.Join(Formats, " or "))
 	case !(s.Confidence > 0 && s.Confidence < 1):
 		return Result{}, invalid("score with a confidence that is none", "give one between 0 and 1")
 	}
 	if err := os.MkdirAll(s.Out, 0o755); err != nil {
 		return Result{}, &penumbra.Error{Kind: penumbra.Refused, What: "make the folder for the scores", Remedy: "name one that you may write", Err: err}
 	}
+	out := absolute([]string{s.Out})[0]
+	aside := filepath.Join(out, "left-out.jsonl")
 	p, root := beam.NewPipelineWithRoot()
-	byResource := beam.GroupByKey(root, observations(root, absolute(s.Files), &readFn{Key: newKey()}))
+	byResource := beam.GroupByKey(root, observations(root, absolute(s.Files), &readFn{Key: newKey()}, aside))
 	scored := beam.ParDo(root.Scope("score"), &scoreFn{
 		Checkpoint: absolute([]string{s.Checkpoint})[0], At: s.At.UTC(), Confidence: s.Confidence, Shards: s.Shards,
 	}, byResource)
-	beam.ParDo0(root.Scope("write scores"), &writeFn{Folder: absolute([]string{s.Out})[0], Name: "scores", Shards: s.Shards}, beam.GroupByKey(root, scored))
-	return r.run(ctx, p, "resources scored")
+	beam.ParDo0(root.Scope("write scores"), &writeFn{Folder: out, Shards: s.Shards, Format: s.Format}, beam.GroupByKey(root, scored))
+	result, err := r.run(ctx, p, "resources scored")
+	if err != nil {
+		return result, err
+	}
+	result.keptAside(aside)
+	result.Scores, err = Summarise(out, s.Top)
+	return result, err
 }
+
+// Formats are the endings of files of scores.
+var Formats = []string{"jsonl.gz", "parquet"}
 
 func invalid(what, remedy string) error {
 	return &penumbra.Error{Kind: penumbra.Invalid, What: what, Remedy: remedy}

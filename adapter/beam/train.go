@@ -27,7 +27,7 @@ func init() {
 
 // Training says what the mixture is trained from, and how.
 type Training struct {
-	Files  []string  // timelines, JSON Lines, which may be compressed with gzip
+	Files  []string  // timelines: JSON Lines, which may be compressed with gzip, or Parquet
 	Until  time.Time // observations after it are left out, none if zero
 	Out    string    // file for the checkpoint
 	Shards int       // parts of the fleet that learn by themselves, 4 if 0
@@ -164,13 +164,14 @@ func Train(ctx context.Context, t Training, r Runner) (Result, error) {
 	}
 	out := absolute([]string{t.Out})[0]
 	key := newKey()
-	between := out + ".round"
+	between, aside := out+".round", asideOf(out)
 	defer os.Remove(between)
+	_ = os.Remove(aside) // of an earlier training
 	var result Result
 	var mean []byte
 	for round := range t.Rounds {
 		p, root := beam.NewPipelineWithRoot()
-		sharded := beam.ParDo(root.Scope("shard"), &assignFn{t.Shards}, observations(root, absolute(t.Files), &readFn{Key: key, ByFamily: true}))
+		sharded := beam.ParDo(root.Scope("shard"), &assignFn{t.Shards}, observations(root, absolute(t.Files), &readFn{Key: key, ByFamily: true}, aside))
 		parts := beam.ParDo(root.Scope("learn"), &learnFn{Start: mean, Until: t.Until, Shards: t.Shards, Seed: t.Seed}, beam.GroupByKey(root, sharded))
 		beam.ParDo0(root.Scope("average"), &averageFn{between}, beam.GroupByKey(root, parts))
 		var err error
@@ -181,6 +182,7 @@ func Train(ctx context.Context, t Training, r Runner) (Result, error) {
 			return result, &penumbra.Error{Kind: penumbra.Missing, What: "read what the shards learnt", Remedy: "name a file that is on every worker and here", Err: err}
 		}
 	}
+	result.keptAside(aside)
 	m, err := mixture.NewGoingOn(mean, mixture.Options{Seed: t.Seed})
 	if err != nil {
 		return result, err

@@ -41,12 +41,19 @@ func (f *fleetFlags) add(cmd *cobra.Command, runner string) {
 type fleetResult struct {
 	Observations int64 `json:"observations"`
 	LinesLeftOut int64 `json:"lines_left_out"`
+	// LeftOut is the file that has where each line is that was left out, and why.
+	LeftOut string        `json:"left_out,omitempty"`
+	Scores  *scoreSummary `json:"scores,omitempty"` // of a scoring
 }
 
 // tellLeftOut tells of lines that no worker could read.
 func (a *app) tellLeftOut(r *fleetResult) {
-	if r.LinesLeftOut > 0 {
-		fmt.Fprintf(a.Err, "%d lines could not be read and were left out; --verbose says which.\n", r.LinesLeftOut)
+	switch {
+	case r.LinesLeftOut == 0:
+	case r.LeftOut != "" && isFile(r.LeftOut):
+		fmt.Fprintf(a.Err, "%d lines could not be read and were left out: see %s.\n", r.LinesLeftOut, r.LeftOut)
+	default:
+		fmt.Fprintf(a.Err, "%d lines could not be read and were left out. With --file it is kept where they are.\n", r.LinesLeftOut)
 	}
 }
 
@@ -223,6 +230,9 @@ func (a *app) fleetBacktest(ctx context.Context, f *backtestFlags, files []strin
 	if err := json.Unmarshal(data, report); err != nil {
 		return &penumbra.Error{Kind: penumbra.Damaged, What: "read the fleet's report", Remedy: "see that " + worker + " is of the same version as this program", Err: err}
 	}
+	if f.file == "" {
+		result.LeftOut = "" // it goes with the folder
+	}
 	a.tellLeftOut(&result)
 	return a.showBacktest(f, report)
 }
@@ -245,6 +255,10 @@ func (a *app) fleetCandidate(ctx context.Context, f *trainFlags, files []string)
 	if err != nil {
 		return nil, 0, err
 	}
+	if f.file == "" {
+		result.LeftOut = "" // it goes with the folder
+	}
+	a.tellLeftOut(&result)
 	body, err := os.ReadFile(file)
 	if err != nil {
 		return nil, 0, &penumbra.Error{Kind: penumbra.Missing, What: "read what the fleet has learnt", Remedy: "name a file with --file that the workers and this machine share", Err: err}

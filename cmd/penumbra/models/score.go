@@ -1,17 +1,11 @@
 package models
 
 import (
-	"bufio"
-	"compress/gzip"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -25,9 +19,13 @@ type scoreFlags struct {
 	fleet      fleetFlags
 	checkpoint string
 	at, out    string
+	format     string
 	confidence float64
 	shards, n  int
 }
+
+// scoreFormats are the endings of files of scores.
+var scoreFormats = []string{"jsonl.gz", "parquet"}
 
 func (a *app) scoreCommand() *cobra.Command {
 	var f scoreFlags
@@ -42,9 +40,12 @@ one; it is asked and learns nothing.
 
 The work is a pipeline of Apache Beam: on this machine (prism), or on Spark or Flink
 through Beam's job server. It is done by penumbra-beam, which lies beside penumbra
-or on the PATH. Files are those of a file system that all workers share.`,
+or on the PATH. Files are those of a file system that all workers share, JSON Lines
+or Parquet by their ending. Where a line cannot be read is kept in left-out.jsonl
+beside the scores.`,
 		Example: `  penumbra score --checkpoint model --out scores/ fleet.jsonl.gz
   penumbra score --checkpoint model --out scores/ --runner spark --endpoint 127.0.0.1:8099 part-*.jsonl.gz
+  penumbra score --checkpoint model --out scores/ --format parquet fleet.parquet
   zcat scores/scores-*.jsonl.gz | jq -r 'select(.leave[3] > 0.5).resource'`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -61,26 +62,23 @@ or on the PATH. Files are those of a file system that all workers share.`,
 	flags.StringVar(&f.at, "at", "", "the time that is asked about, RFC 3339 (default: now)")
 	flags.Float64Var(&f.confidence, "confidence", 0.95, "confidence of the prediction sets")
 	flags.IntVar(&f.shards, "shards", 8, "files of scores")
+	flags.StringVar(&f.format, "format", scoreFormats[0], "form of the files of scores: "+strings.Join(scoreFormats, ", "))
 	flags.IntVar(&f.n, "top", 10, "how many of the likeliest to leave are shown")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(scoreFormats, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.MarkFlagRequired("checkpoint")
 	_ = cmd.MarkFlagRequired("out")
 	return cmd
 }
 
-// scored is the part of a line of scores that is shown.
-type scored struct {
-	Resource penumbra.Address                `json:"resource"`
-	Type     string                          `json:"type"`
-	Leave    [len(penumbra.Horizons)]float64 `json:"leave"`
-	Findings []struct {
-		Verdict penumbra.Verdict `json:"verdict"`
-	} `json:"findings"`
-}
-
 // fleetScores is what came of a scoring, in short.
 type fleetScores struct {
 	fleetResult
-	Out       string         `json:"out"`
+	Out string `json:"out"`
+	scoreSummary
+}
+
+// scoreSummary is what the worker says of the scores that it wrote.
+type scoreSummary struct {
 	Resources int            `json:"resources"`
 	Findings  map[string]int `json:"findings"` // by verdict
 	Likeliest []likely       `json:"likeliest"`
@@ -107,16 +105,17 @@ func (a *app) score(ctx context.Context, f *scoreFlags, files []string) error {
 	if err == nil && len(stale) > 0 {
 		return &penumbra.Error{Kind: penumbra.Invalid, What: "there are scores in " + f.out + " already", Remedy: "name another folder with --out, or remove them"}
 	}
-	out := fleetScores{Out: f.out, Findings: map[string]int{}, Likeliest: []likely{}}
+	out := fleetScores{Out: f.out}
 	out.fleetResult, err = a.onFleet(ctx, &f.fleet, "score", append([]string{
 		"-checkpoint=" + f.checkpoint, "-out=" + f.out, "-at=" + at.Format(time.RFC3339),
 		"-confidence=" + strconv.FormatFloat(f.confidence, 'g', -1, 64), "-shards=" + strconv.Itoa(f.shards),
+		"-format=" + f.format, "-top=" + strconv.Itoa(f.n),
 	}, named(files)...))
 	if err != nil {
 		return err
 	}
-	if err := out.read(f.out, f.n); err != nil {
-		return err
+	if out.Scores != nil {
+		out.scoreSummary, out.Scores = *out.Scores, nil
 	}
 	if a.Output == "json" {
 		return a.JSON(out)
@@ -137,59 +136,4 @@ func (a *app) score(ctx context.Context, f *scoreFlags, files []string) error {
 		w.Render()
 	}
 	return nil
-}
-
-// read sums up the files of scores, keeping the n likeliest to leave.
-func (s *fleetScores) read(folder string, n int) error {
-	names, err := filepath.Glob(filepath.Join(folder, "scores-*.jsonl.gz"))
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := s.readFile(name, n); err != nil {
-			return &penumbra.Error{Kind: penumbra.Damaged, What: "read " + name, Remedy: "score again into another folder", Err: err}
-		}
-	}
-	return nil
-}
-
-func (s *fleetScores) readFile(name string, n int) error {
-	file, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	z, err := gzip.NewReader(bufio.NewReader(file))
-	if err != nil {
-		return err
-	}
-	for d := json.NewDecoder(z); ; {
-		var x scored
-		if err := d.Decode(&x); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		s.Resources++
-		for _, f := range x.Findings {
-			s.Findings[f.Verdict.String()]++
-		}
-		s.Likeliest = append(s.Likeliest, likely{x.Resource, x.Type, x.Leave})
-		slices.SortFunc(s.Likeliest, likelier)
-		s.Likeliest = s.Likeliest[:min(len(s.Likeliest), max(0, n))]
-	}
-}
-
-// likelier orders by the probability of leaving, then by the address, so that the
-// order of files does not matter.
-func likelier(x, y likely) int {
-	switch {
-	case x.Leave[shownHorizon] > y.Leave[shownHorizon]:
-		return -1
-	case x.Leave[shownHorizon] < y.Leave[shownHorizon]:
-		return 1
-	case x.Resource < y.Resource:
-		return -1
-	}
-	return 1
 }

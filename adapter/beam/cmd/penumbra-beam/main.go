@@ -56,11 +56,11 @@ func failure(err error) *failed {
 	return &failed{What: penumbra.Redact(text.Error()), Remedy: e.Remedy}
 }
 
-const usage = "usage: penumbra-beam score|train|backtest [flags] FILE..."
+const usage = "usage: penumbra-beam score|train|backtest|convert [flags] FILE..."
 
 // verbs define their flags and return what runs once those are read.
 var verbs = map[string]func(out *string) func(context.Context, []string, beam.Runner) (beam.Result, error){
-	"score": score, "train": train, "backtest": judge,
+	"score": score, "train": train, "backtest": judge, "convert": convert,
 }
 
 func run(ctx context.Context, args []string) error {
@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string) error {
 	flag.Func("job-server", "address of Beam's job server", func(a string) error { r.Endpoint = a; return nil })
 	flag.Func("environment", "how the runner gets at workers (default LOOPBACK)", func(e string) error { r.Environment = e; return nil })
 	r.Progress = func(what string, done int64) { say(said{What: what, Done: done}) }
-	do := verb(flag.String("out", "", "folder, or file of a trained model or a report, to write"))
+	do := verb(flag.String("out", "", "folder, or file of a trained model, a report or a timeline, to write"))
 	if err := flag.CommandLine.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -103,6 +103,8 @@ func score(out *string) func(context.Context, []string, beam.Runner) (beam.Resul
 	at := flag.String("at", "", "the time that is asked about (RFC 3339)")
 	flag.Float64Var(&s.Confidence, "confidence", 0.95, "of the prediction sets")
 	flag.IntVar(&s.Shards, "shards", 8, "files of scores")
+	flag.StringVar(&s.Format, "format", beam.Formats[0], "of the files of scores: "+strings.Join(beam.Formats, ", "))
+	flag.IntVar(&s.Top, "top", 10, "how many of the likeliest to leave are said")
 	return func(ctx context.Context, files []string, r beam.Runner) (_ beam.Result, err error) {
 		if s.At, err = time.Parse(time.RFC3339, *at); err != nil {
 			return beam.Result{}, fmt.Errorf("-at: %w", err)
@@ -120,6 +122,13 @@ func train(out *string) func(context.Context, []string, beam.Runner) (beam.Resul
 	return func(ctx context.Context, files []string, r beam.Runner) (beam.Result, error) {
 		t.Files, t.Out = files, *out
 		return beam.Train(ctx, t, r)
+	}
+}
+
+// convert needs no runner.
+func convert(out *string) func(context.Context, []string, beam.Runner) (beam.Result, error) {
+	return func(_ context.Context, files []string, _ beam.Runner) (beam.Result, error) {
+		return beam.Convert(files, *out)
 	}
 }
 

@@ -76,6 +76,11 @@ func TestVerbsOfPenumbra(t *testing.T) {
 	if err != nil || json.Unmarshal([]byte(out), &result) != nil || result.Resources != 24 || result.Observations != 24+8*59 {
 		t.Errorf("%v\n%s", err, out)
 	}
+	rows := filepath.Join(folder, "fleet.parquet")
+	if out, err := exec.Command(filepath.Join(folder, "penumbra-beam"), "convert", "-out", rows, history).CombinedOutput(); err != nil || !strings.Contains(string(out), `"observations":`) {
+		t.Fatalf("convert: %v\n%s", err, out)
+	}
+	wants("24 resources of", "score", "--checkpoint", "model", "--out", "of-rows", "--format", "parquet", "--at", "2026-03-03T00:00:00Z", rows)
 	// The report of one shard is that of one process.
 	judged := []string{"backtest", "--model", "pooled", "--every", "7d", "--bootstrap", "20", "-o", "json", history}
 	here, err := penumbra(judged...)
