@@ -48,6 +48,7 @@ var migrations embed.FS
 type Store struct {
 	pool  *pgxpool.Pool
 	where string // for errors: no secret is in it
+	term  Term   // that it is open for, if its number is not 0
 
 	// put puts a job in with what it follows from; nil if nobody keeps jobs.
 	put func(ctx context.Context, tx pgx.Tx, job penumbra.Job) error
@@ -70,6 +71,12 @@ type Config struct {
 	// Carrying opens a database that another store is being carried over into, which is
 	// refused otherwise.
 	Carrying bool
+	// Node, if it is not empty, names the node whose connections these are, for who looks
+	// at the server.
+	Node string
+	// Term, if its number is not 0, is the one that the store is opened for: once it is
+	// over, connections end and every method fails.
+	Term Term
 	// Wait is how long a statement waits for another process's lock before it fails with
 	// an error of kind Locked; 10 s if zero.
 	Wait time.Duration
@@ -108,6 +115,12 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		// Statements are many and short: compiling them takes longer than they do.
 		"jit": "off",
 	}
+	switch {
+	case c.Term.Number > 0:
+		conn.RuntimeParams["application_name"] = c.Term.name() // whatever the URL says
+	case c.Node != "":
+		conn.RuntimeParams["application_name"] = "penumbra node " + c.Node
+	}
 	if c.ReadOnly {
 		set["default_transaction_read_only"] = "on"
 	}
@@ -117,8 +130,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		}
 	}
 	config.MaxConns = max(config.MaxConns, connections)
-	config.AfterConnect = durable
-	s := &Store{where: fmt.Sprintf("PostgreSQL database %s at %s", conn.Database, net.JoinHostPort(conn.Host, strconv.Itoa(int(conn.Port))))}
+	s := &Store{term: c.Term}
+	config.AfterConnect = s.connected
+	s.where = fmt.Sprintf("PostgreSQL database %s at %s", conn.Database, net.JoinHostPort(conn.Host, strconv.Itoa(int(conn.Port))))
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, s.fault("open", err)
 	}
@@ -127,6 +141,16 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, s.fault("open", err)
 	}
 	return s, nil
+}
+
+// connected is called with each new connection.
+func (s *Store) connected(ctx context.Context, conn *pgx.Conn) error {
+	if s.term.Number > 0 {
+		if err := fence(ctx, conn, s.term); err != nil {
+			return err
+		}
+	}
+	return durable(ctx, conn)
 }
 
 // durable overrules a role or a database that would have what was acknowledged be lost
@@ -312,6 +336,9 @@ func (a *Alone) take(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.store.connected(ctx, conn); err != nil {
+		return errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+	}
 	var got bool
 	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1::int, hashtext('alone'))`, advisory).Scan(&got)
 	if err == nil && !got {
@@ -328,7 +355,7 @@ func (a *Alone) take(ctx context.Context) error {
 // was lost. It returns an error of kind Locked once another process has it: this one
 // must stop then.
 func (a *Alone) Keep(ctx context.Context) error {
-	tick := time.NewTicker(keepEvery)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -346,11 +373,11 @@ func (a *Alone) Keep(ctx context.Context) error {
 	}
 }
 
-// keepEvery is how often it is looked whether the connection lasts, and for how long.
-const keepEvery = 2 * time.Second
+// lookEvery is how often it is looked whether the connection lasts, and for how long.
+const lookEvery = 2 * time.Second
 
 func (a *Alone) held(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, keepEvery)
+	ctx, cancel := context.WithTimeout(ctx, lookEvery)
 	defer cancel()
 	return a.conn != nil && a.conn.Ping(ctx) == nil
 }
