@@ -24,6 +24,9 @@ import (
 type Config struct {
 	Store     Store
 	NewShadow func() Shadow
+	// Past is what the store's timelines say, if that is at hand; nil if they are to be
+	// read. It is the engine's from then on, its Network and Diagnosis with it.
+	Past *Past
 	// NewFamily makes the shadow of a family from what a version of it starts
 	// from, nil if from nothing. It returns an error of kind Damaged if that is
 	// not the family's. If it is nil there is the one family that NewShadow makes.
@@ -244,6 +247,47 @@ func (r *tracked) looked(o *penumbra.Observation) {
 // shadow is read from its last checkpoint and brought up to date, and runs that
 // a crash left unended are recovered.
 func New(ctx context.Context, cfg Config) (*Engine, error) {
+	e := blank(cfg)
+	cfg = e.cfg
+	if err := e.openIntake(); err != nil {
+		return nil, err
+	}
+	for _, s := range cfg.Stacks {
+		if !penumbra.ValidStackName(s.Name) {
+			return nil, &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("stack name %q", s.Name), Remedy: "use letters, digits, '.', '_' and '-'"}
+		}
+		if e.stacks[s.Name] != nil {
+			return nil, &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("two stacks are named %q", s.Name), Remedy: "give each a name of its own"}
+		}
+		e.stacks[s.Name] = newStack(s, cfg.Schedule)
+	}
+	e.openBoard()
+	if err := e.loadRules(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.loadModel(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.begin(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.recallFreezes(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.loadEyes(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.RecallAttentions(ctx); err != nil {
+		return nil, err
+	}
+	if cfg.ReadOnly {
+		return e, nil
+	}
+	return e, e.Start(ctx)
+}
+
+// blank returns an engine that knows nothing yet.
+func blank(cfg Config) *Engine {
 	if cfg.Confidence == 0 {
 		cfg.Confidence = 0.95
 	}
@@ -267,7 +311,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	cfg.Schedule = cfg.Schedule.withDefaults()
 	news, shown := newFeed(cfg.Now), catalogue.New()
 	cfg.Store = tellingStore{cfg.Store, news, shown}
-	e := &Engine{
+	return &Engine{
 		cfg: cfg, log: cfg.Log, clock: newClock(cfg.Now, cfg.Log), news: news, catalogue: shown, peers: newPeers(),
 		toReplay: make(chan struct{}, 1), replayedAtOnce: replayedAtOnce, behind: map[penumbra.Address]bool{},
 		resources: map[penumbra.Address]*tracked{},
@@ -275,41 +319,6 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		begun:     map[string]bool{},
 		took:      map[touchKey]time.Time{},
 	}
-	if err := e.openIntake(); err != nil {
-		return nil, err
-	}
-	for _, s := range cfg.Stacks {
-		if !penumbra.ValidStackName(s.Name) {
-			return nil, &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("stack name %q", s.Name), Remedy: "use letters, digits, '.', '_' and '-'"}
-		}
-		if e.stacks[s.Name] != nil {
-			return nil, &penumbra.Error{Kind: penumbra.Invalid, What: fmt.Sprintf("two stacks are named %q", s.Name), Remedy: "give each a name of its own"}
-		}
-		e.stacks[s.Name] = newStack(s, cfg.Schedule)
-	}
-	e.openBoard()
-	if err := e.loadRules(ctx); err != nil {
-		return nil, err
-	}
-	if err := e.loadModel(ctx); err != nil {
-		return nil, err
-	}
-	if err := e.restore(ctx); err != nil {
-		return nil, err
-	}
-	if err := e.recallFreezes(ctx); err != nil {
-		return nil, err
-	}
-	if err := e.loadEyes(ctx); err != nil {
-		return nil, err
-	}
-	if err := e.RecallAttentions(ctx); err != nil {
-		return nil, err
-	}
-	if cfg.ReadOnly {
-		return e, nil
-	}
-	return e, e.Start(ctx)
 }
 
 // recallFreezes sees to it that the clock does not begin before the freezes that are

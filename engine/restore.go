@@ -3,57 +3,104 @@ package engine
 import (
 	"bytes"
 	"context"
+	"time"
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/engine/catalogue"
 )
 
+// begin rebuilds what is known: from the past that is at hand if it is of the model
+// that serves, otherwise from the store.
+func (e *Engine) begin(ctx context.Context) error {
+	if p := e.cfg.Past; p != nil && !p.broken {
+		e.cfg.Past = nil
+		if err := p.catchUp(ctx, e.cfg.Store); err != nil {
+			return err
+		}
+		if p.engine.model.same(&e.model) {
+			e.inherit(p)
+			return e.know(ctx, p.past)
+		}
+	}
+	return e.restore(ctx)
+}
+
 // restore rebuilds what is known from the store: resources by folding the whole
 // timeline, the shadow from its last checkpoint and what came in after it, or
 // from the whole timeline if there is none that can be read.
 func (e *Engine) restore(ctx context.Context) error {
-	shadow, err := e.newShadow()
+	p, err := e.fold(ctx)
 	if err != nil {
 		return err
 	}
+	return e.know(ctx, p)
+}
+
+// past is what the timelines say.
+type past struct {
+	shadow    Shadow
+	resources map[penumbra.Address]*tracked
+	limits    Limits
+	behind    map[penumbra.Address]bool // the resources that something came late of
+}
+
+// fold reads the timelines.
+func (e *Engine) fold(ctx context.Context) (past, error) {
+	shadow, err := e.newShadow()
+	if err != nil {
+		return past{}, err
+	}
 	from := e.loadCheckpoint(ctx, shadow)
 	e.withhold(shadow)
-	resources, limits := map[penumbra.Address]*tracked{}, e.cfg.newLimits()
+	p := past{shadow, map[penumbra.Address]*tracked{}, e.cfg.newLimits(), map[penumbra.Address]bool{}}
 	first := len(e.resources) == 0 // a rebuild has its changes and its network
 	recent := e.cfg.Now().Add(-changesFor)
 	for o, err := range e.cfg.Store.Observations(ctx, penumbra.ObservationQuery{}) {
 		if err != nil {
-			return err
+			return p, err
 		}
-		r := resources[o.Resource]
-		if r == nil {
-			r = &tracked{Resource: penumbra.Resource{Address: o.Resource, Type: o.Type}}
-			resources[o.Resource] = r
-		}
-		r.note(&o)
-		limits.Observe(&o)
-		before := r.Resource
-		e.cfg.Fold(&r.Resource, &o)
-		if first {
-			if o.Time.After(recent) {
-				e.remark(&before, &o, nil)
-				e.happened(&o)
-			}
-			e.learnt(r, &o)
-		}
+		e.foldIn(&p, &o, first, recent)
 		if from == 0 {
-			shadow.Observe(&o)
+			p.shadow.Observe(&o)
 		}
-		e.clock.notBefore(o.Time)
 	}
 	if from > 0 {
 		for o, err := range e.cfg.Store.Observations(ctx, penumbra.ObservationQuery{After: from}) {
 			if err != nil {
-				return err
+				return p, err
 			}
-			shadow.Observe(&o)
+			p.shadow.Observe(&o)
 		}
 	}
+	return p, nil
+}
+
+// foldIn folds an observation into its resource and the limits. If it is the first time,
+// what happened since recent is remembered too, and the network learns.
+func (e *Engine) foldIn(p *past, o *penumbra.Observation, first bool, recent time.Time) {
+	r := p.resources[o.Resource]
+	if r == nil {
+		r = &tracked{Resource: penumbra.Resource{Address: o.Resource, Type: o.Type}}
+		p.resources[o.Resource] = r
+	}
+	r.note(o)
+	p.limits.Observe(o)
+	before := r.Resource
+	e.cfg.Fold(&r.Resource, o)
+	if first {
+		if o.Time.After(recent) {
+			e.remark(&before, o, nil)
+			e.happened(o)
+		}
+		e.learnt(r, o)
+	}
+	e.clock.notBefore(o.Time)
+}
+
+// know joins what the timelines say with what else the store has, and puts it in the
+// place of what was known.
+func (e *Engine) know(ctx context.Context, p past) error {
+	resources := p.resources
 	drifts, err := e.cfg.Store.Drifts(ctx, penumbra.DriftQuery{Active: true})
 	if err != nil {
 		return err
@@ -89,8 +136,8 @@ func (e *Engine) restore(ctx context.Context) error {
 			now.metered = r.metered
 		}
 	}
-	e.shadow, e.resources, e.limits, e.late = shadow, resources, limits, false
-	clear(e.behind)
+	e.shadow, e.resources, e.limits, e.late = p.shadow, resources, p.limits, len(p.behind) > 0
+	e.behind = p.behind
 	e.restored++
 	e.remember()
 	e.catalogue.Reset(func(yield func(catalogue.Line) bool) {
