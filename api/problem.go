@@ -163,3 +163,6 @@ func errorOf(call string, status int, body []byte) *penumbra.Error {
 	}
 	return &penumbra.Error{Kind: kind, What: p.Detail, Remedy: p.Remedy}
 }
+
+// Refuse answers a request with an error, as the API does: for handlers beside it.
+func Refuse(w http.ResponseWriter, err error) { writeProblem(w, problemOf(err)) }

@@ -23,6 +23,7 @@ type daemon struct {
 	url   string // of the page, with the token
 	log   *safeBuffer
 	said  *safeBuffer   // its output
+	page  chan string   // what it said to be the page's address
 	ended chan struct{} // closed when the process is gone
 	err   error         // how it ended
 }
@@ -49,7 +50,22 @@ func (b *safeBuffer) String() string {
 // says that it answers.
 func (s *site) serve(args ...string) *daemon {
 	s.t.Helper()
-	d := &daemon{site: s, cmd: exec.Command(program, append([]string{"serve", "--listen", "127.0.0.1:0", "-v"}, args...)...), log: &safeBuffer{}, said: &safeBuffer{}, ended: make(chan struct{})}
+	d := s.process(append([]string{"serve", "--listen", "127.0.0.1:0", "-v"}, args...)...)
+	select {
+	case d.url = <-d.page:
+	case <-d.ended:
+		s.t.Fatalf("serve ended: %v\n%s", d.err, d.log)
+	case <-time.After(patience):
+		s.t.Fatalf("serve says no address\n%s", d.log)
+	}
+	return d
+}
+
+// process starts the program to go on until it is stopped, at the latest by the test's
+// end.
+func (s *site) process(args ...string) *daemon {
+	s.t.Helper()
+	d := &daemon{site: s, cmd: exec.Command(program, args...), log: &safeBuffer{}, said: &safeBuffer{}, page: make(chan string, 8), ended: make(chan struct{})}
 	d.cmd.Dir, d.cmd.Env, d.cmd.Stderr = s.root, s.env, d.log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a terminal starts it
 	out, err := d.cmd.StdoutPipe()
@@ -59,27 +75,25 @@ func (s *site) serve(args ...string) *daemon {
 	if err := d.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	said := make(chan string, 1)
 	go func() {
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
 			_, _ = d.said.Write(append(lines.Bytes(), '\n'))
 			if _, url, found := strings.Cut(lines.Text(), "The page: "); found {
-				said <- url
+				d.page <- url
 			}
 		}
 		d.err = d.cmd.Wait()
 		close(d.ended)
 	}()
 	s.t.Cleanup(func() { d.stop(syscall.SIGTERM) })
-	select {
-	case d.url = <-said:
-	case <-d.ended:
-		s.t.Fatalf("serve ended: %v\n%s", d.err, d.log)
-	case <-time.After(patience):
-		s.t.Fatalf("serve says no address\n%s", d.log)
-	}
 	return d
+}
+
+// kill ends the daemon as a crash does.
+func (d *daemon) kill() {
+	d.t.Helper()
+	d.stop(syscall.SIGKILL)
 }
 
 // stop signals the daemon and waits for its end.

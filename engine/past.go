@@ -13,39 +13,36 @@ import (
 // process works on the store: an engine that begins with it begins at once, however
 // long the timelines are. It is for one goroutine at a time.
 type Past struct {
-	fresh    func() Config
 	engine   *Engine // that never runs: its model, network, diagnosis and changes
 	past     past
 	sequence int64 // all up to it is in
 	broken   bool  // an unknown part of what is stored is in
-	// rebuilt is when it was last built from the start, and took how long that took.
-	rebuilt time.Time
-	took    time.Duration
+	// built is when it was built, and took how long that took.
+	built time.Time
+	took  time.Duration
 }
 
-// NewPast reads the timelines of a store. Of the configuration, which is asked for each
-// time that it begins anew, it needs the store, what makes shadows and limits, a network
-// and a diagnosis that have seen nothing, and Fold. It writes nothing.
-func NewPast(ctx context.Context, fresh func() Config) (*Past, error) {
-	p := &Past{fresh: fresh}
-	return p, p.rebuild(ctx)
-}
-
-func (p *Past) rebuild(ctx context.Context) (err error) {
+// NewPast reads the timelines of a store. Of the configuration it needs the store, what
+// makes shadows and limits, a network and a diagnosis that have seen nothing, and Fold.
+// It writes nothing.
+func NewPast(ctx context.Context, cfg Config) (*Past, error) {
 	began := time.Now()
-	e := blank(p.fresh())
+	e := blank(cfg)
 	if err := e.loadModel(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	if p.sequence, err = e.cfg.Store.Sequence(ctx); err != nil {
-		return err
+	sequence, err := e.cfg.Store.Sequence(ctx)
+	if err != nil {
+		return nil, err
 	}
 	store := e.cfg.Store
-	e.cfg.Store = upTo{store, p.sequence}
-	p.past, err = e.fold(ctx)
+	e.cfg.Store = upTo{store, sequence}
+	past, err := e.fold(ctx)
 	e.cfg.Store = store
-	p.engine, p.broken, p.rebuilt, p.took = e, err != nil, time.Now(), time.Since(began)
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return &Past{engine: e, past: past, sequence: sequence, built: time.Now(), took: time.Since(began)}, nil
 }
 
 // upTo is a store as it was when an observation was the last.
@@ -59,19 +56,22 @@ func (s upTo) Observations(ctx context.Context, q penumbra.ObservationQuery) ite
 	return s.Store.Observations(ctx, q)
 }
 
-// Follow takes in what was stored since. It begins anew where the model that serves is
-// another one by now, and, no more than a fifth of the time, where something came late.
-func (p *Past) Follow(ctx context.Context) error {
-	if p.broken {
-		return p.rebuild(ctx)
-	}
+// Outdated reports whether another one should be built: reading failed in the middle,
+// the model that serves is another one by now, or something came late, though for that
+// no more often than takes a fifth of the time.
+func (p *Past) Outdated(ctx context.Context) (bool, error) {
 	now := blank(p.engine.cfg)
 	if err := now.loadModel(ctx); err != nil {
-		return err
+		return false, err
 	}
-	rested := time.Since(p.rebuilt) > max(replayRest, time.Duration(float64(p.took)*(1/replayShare-1)))
-	if !now.model.same(&p.engine.model) || len(p.past.behind) > 0 && rested {
-		return p.rebuild(ctx)
+	rested := time.Since(p.built) > max(replayRest, time.Duration(float64(p.took)*(1/replayShare-1)))
+	return p.broken || !now.model.same(&p.engine.model) || len(p.past.behind) > 0 && rested, nil
+}
+
+// Follow takes in what was stored since.
+func (p *Past) Follow(ctx context.Context) error {
+	if p.broken {
+		return nil
 	}
 	return p.catchUp(ctx, p.engine.cfg.Store)
 }

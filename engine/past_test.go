@@ -69,18 +69,26 @@ func TestBeginsWithAPast(t *testing.T) {
 			}
 			ingest(0, append(hourLines(0, 200), sizeTemplate("a"), sizeTemplate("b"))...)
 			store := &wholes{Store: b.store}
-			past, err := engine.NewPast(t.Context(), func() engine.Config {
-				return engine.Config{Store: store, NewShadow: func() engine.Shadow { return shadow.NewPooled(shadow.Options{}) }, Fold: timeline.Fold, Now: b.time, ModelName: "pooled"}
-			})
-			if err != nil {
-				t.Fatal(err)
+			build := func() *engine.Past {
+				past, err := engine.NewPast(t.Context(), engine.Config{
+					Store: store, NewShadow: func() engine.Shadow { return shadow.NewPooled(shadow.Options{}) }, Fold: timeline.Fold, Now: b.time, ModelName: "pooled"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return past
 			}
+			past := build()
 			ingest(1, hourLines(200, 260)...)
 			if x.fail {
 				store.fail = errors.New("the database was away")
 				if err := past.Follow(t.Context()); err == nil {
 					t.Error("reading did not fail")
 				}
+			}
+			if outdated, err := past.Outdated(t.Context()); err != nil || outdated != x.fail {
+				t.Errorf("outdated: %v, %v", outdated, err)
+			} else if outdated {
+				past = build()
 			}
 			if err := past.Follow(t.Context()); err != nil {
 				t.Fatal(err)

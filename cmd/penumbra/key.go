@@ -80,6 +80,9 @@ the new one in a line above, and run this with --hash --given.`,
 					return err
 				}
 			}
+			if err := c.ShareKeys(cmd.Context()); err != nil {
+				return err
+			}
 			if a.Output == "json" {
 				return a.JSON(map[string]any{"data_key": id, "master_renewed": !dataOnly})
 			}
@@ -133,6 +136,9 @@ the new one in a line above, and run this with --hash --given.`,
 // rotateHashKey renews the key of hashes, and what is stored with it.
 func (a *app) rotateHashKey(ctx context.Context, c *wire.Config, given bool) error {
 	id, changed, err := wire.RotateHashKey(ctx, c, given, wire.Options{Log: a.Logger(), Version: a.Version})
+	if err == nil {
+		err = c.ShareKeys(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,10 @@
 package atrest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -120,3 +122,34 @@ func (m Master) String() string { return fmt.Sprintf("%d of %s", len(m.identitie
 
 // GoString is for %#v.
 func (m Master) GoString() string { return m.String() }
+
+// Seal encrypts for who has the master key, as age does, under its first line.
+func (m Master) Seal(plain []byte) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := age.Encrypt(&b, m.identities[0].Recipient())
+	if err == nil {
+		_, err = w.Write(plain)
+		err = errors.Join(err, w.Close())
+	}
+	return b.Bytes(), err
+}
+
+// Open decrypts what [Master.Seal] made. The error is of kind Refused if that was
+// another master key, and of kind Damaged if what is given is not whole.
+func (m Master) Open(sealed []byte) ([]byte, error) {
+	identities := make([]age.Identity, len(m.identities))
+	for i, id := range m.identities {
+		identities[i] = id
+	}
+	r, err := age.Decrypt(bytes.NewReader(sealed), identities...)
+	if no := new(age.NoIdentityMatchError); errors.As(err, &no) {
+		return nil, &penumbra.Error{Kind: penumbra.Refused, What: "the master key of " + m.from + " is another one", Remedy: "give all nodes the same, the older ones too if it was rotated", Err: err}
+	}
+	if err == nil {
+		var plain []byte
+		if plain, err = io.ReadAll(r); err == nil {
+			return plain, nil
+		}
+	}
+	return nil, &penumbra.Error{Kind: penumbra.Damaged, What: "what is encrypted under the master key is not whole", Err: err}
+}

@@ -105,6 +105,17 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Wait <= 0 {
 		c.Wait = 10 * time.Second
 	}
+	if conn.ConnectTimeout == 0 {
+		conn.ConnectTimeout = 5 * time.Second
+	}
+	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}}
+	conn.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		d := *dialer
+		if network != "unix" {
+			d.Control = giveUp
+		}
+		return d.DialContext(ctx, network, address)
+	}
 	set := map[string]string{
 		"application_name": "penumbra",
 		"lock_timeout":     strconv.FormatInt(c.Wait.Milliseconds(), 10),

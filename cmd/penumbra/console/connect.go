@@ -121,7 +121,11 @@ func Running(ctx context.Context, c *wire.Config) *api.Client {
 		return nil
 	}
 	client := api.NewClient(info.URL, token, api.WithHTTPClient(h))
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	wait := 3 * time.Second
+	if c.Shared() {
+		wait = 20 * time.Second // it may have to wait for another node to lead
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	// Another daemon may have the port by now: the owner's token tells.
 	if _, err := client.Whoami(ctx); err != nil {

@@ -107,15 +107,23 @@ func (a *app) invite(ctx context.Context, k *access.Keeper, url string) error {
 }
 
 // serve runs the engine and its face until ctx ends. ready is told the address
-// once it answers. The stop order: the listener closes first, so that nothing
-// new is decided; then the engine, which finishes runs and saves the shadow;
-// then the store.
+// once it answers.
 func (a *app) serve(ctx context.Context, c *wire.Config, o wire.Options, ready func(loop *wire.Loop, url, token string)) (err error) {
 	listener, err := c.Listener()
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
+	if c.Shared() {
+		return a.serveNode(ctx, c, o, listener, ready)
+	}
+	return a.work(ctx, c, o, alone{listener, o.Log}, ready)
+}
+
+// work runs the engine and its face until ctx ends. The stop order: what is in front
+// closes first, so that nothing new is decided; then the engine, which finishes runs and
+// saves the shadow; then the store.
+func (a *app) work(ctx context.Context, c *wire.Config, o wire.Options, f front, ready func(loop *wire.Loop, url, token string)) (err error) {
 	if o.Telemetry, err = telemetry.New(ctx, a.Version); err != nil {
 		return err
 	}
@@ -137,12 +145,14 @@ func (a *app) serve(ctx context.Context, c *wire.Config, o wire.Options, ready f
 	if err != nil {
 		return err
 	}
-	url := c.LocalURL(listener.Addr())
-	withdraw, err := console.AnnounceDaemon(c.DataDir(), url)
-	if err != nil {
-		return err
+	url := c.LocalURL(f.addr())
+	if !c.Shared() { // a node says so for as long as it runs
+		withdraw, err := console.AnnounceDaemon(c.DataDir(), url)
+		if err != nil {
+			return err
+		}
+		defer withdraw()
 	}
-	defer withdraw()
 
 	mux := http.NewServeMux()
 	who := noting{c.Certified(loop.Access)}
@@ -166,7 +176,14 @@ func (a *app) serve(ctx context.Context, c *wire.Config, o wire.Options, ready f
 	in := web.Entrance{Door: loop.Access, Founder: loop.Access, Sessions: loop.Sessions, Providers: providers}
 	mux.Handle("/", web.Handler(loop.Service(), in, about, o.Clock()))
 	loop.Measure(o.Telemetry, c, o.Clock())
-	server := newServer(o.Telemetry.Requests(o.Log, api.Hosts(c.Hosts, mux)), o.Log)
+	face := o.Telemetry.Requests(o.Log, api.Hosts(c.Hosts, mux))
+	if c.Shared() {
+		nodes, err := wire.ForwardingKey(c.DataDir())
+		if err != nil {
+			return err
+		}
+		face = passedOn(nodes, face)
+	}
 
 	if err := loop.RecordDaemon(ctx, "start", a.Version); err != nil {
 		return err
@@ -178,21 +195,7 @@ func (a *app) serve(ctx context.Context, c *wire.Config, o wire.Options, ready f
 	g, running := errgroup.WithContext(ctx)
 	g.Go(func() error { return loop.Audit.Run(running) })
 	g.Go(func() error { return loop.Audit.KeepHeads(running, c.AuditHeads()) })
-	g.Go(func() error {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-running.Done()
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if server.Shutdown(closing) != nil {
-			return server.Close()
-		}
-		return nil
-	})
+	g.Go(func() error { return f.serve(running, face) })
 	g.Go(func() error {
 		if o.Hold != nil {
 			select {

@@ -26,6 +26,9 @@ type auditConfig struct {
 	Heads string `koanf:"heads"`
 }
 
+// auditKeyFile is the data directory's own file of keys.
+const auditKeyFile = "audit.key"
+
 // auditKeyVariable takes the place of the file of keys.
 const auditKeyVariable = "PENUMBRA_AUDIT_KEY"
 
@@ -35,7 +38,7 @@ func (c *Config) AuditKeys(make bool) (*audit.Keyring, error) {
 	if key := os.Getenv(auditKeyVariable); key != "" {
 		return audit.ReadKeys(key, auditKeyVariable)
 	}
-	name := "audit.key"
+	name := auditKeyFile
 	path := filepath.Join(c.DataDir(), name)
 	if c.Audit.KeyFile != "" {
 		path = c.path(c.Audit.KeyFile)

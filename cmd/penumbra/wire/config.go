@@ -79,6 +79,9 @@ type Config struct {
 	Outbound outboundConfig `koanf:"outbound"`
 	Secrets  secretsConfig  `koanf:"secrets"`
 
+	// Node makes the daemon one of several that share the store.
+	Node nodeConfig `koanf:"node"`
+
 	Folder string `koanf:"-"` // that relative paths start from
 	file   string // the file read, "" if there is none
 }
@@ -202,7 +205,7 @@ func orDefaults(path string) string {
 
 // known are the keys that may stand in the file.
 var known = []string{
-	"data", "listen", "store", "keep_timelines", "confidence", "model", "impending", "ignore", "knowledge", "stacks", "inputs", "metrics", "events", "limits",
+	"data", "listen", "store", "keep_timelines", "node.name", "node.address", "confidence", "model", "impending", "ignore", "knowledge", "stacks", "inputs", "metrics", "events", "limits",
 	"ranking.likelihood", "ranking.risk", "ranking.complexity", "ranking.criticality",
 	"policy", "access_policy", "people", "time_zone", "windows", "outside_window", "freezes", "watch_runs", "outbound.allow",
 	"access.url", "access.oidc",
@@ -254,6 +257,9 @@ func (c *Config) check(k *koanf.Koanf) error {
 		}
 	}
 	if what, remedy := c.checkStore(); what != "" {
+		return invalid(what, remedy)
+	}
+	if what, remedy := c.checkNode(); what != "" {
 		return invalid(what, remedy)
 	}
 	if c.Confidence <= 0 || c.Confidence >= 1 {

@@ -13,7 +13,11 @@ func Open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := open(ctx, c, o)
+	opened := open
+	if c.Shared() && o.Turn == nil {
+		opened = openBriefly
+	}
+	l, err := opened(ctx, c, o)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,9 @@ import (
 	adapter "github.com/penumbra-iac/penumbra/adapter/postgres"
 	"github.com/penumbra-iac/penumbra/adapter/river"
 	"github.com/penumbra-iac/penumbra/audit"
+	"github.com/penumbra-iac/penumbra/engine"
 	"github.com/penumbra-iac/penumbra/engine/decisions"
+	"github.com/penumbra-iac/penumbra/internal/atrest"
 	"github.com/penumbra-iac/penumbra/store/contract"
 	"github.com/penumbra-iac/penumbra/store/postgres"
 	"github.com/penumbra-iac/penumbra/store/sqlite"
@@ -103,6 +105,18 @@ type keeping struct {
 	// drops what it need not keep any longer.
 	upkeep func(ctx context.Context, log *audit.Log) error
 	close  func(context.Context) error
+	plans  *planSharer // nil if no other node needs them
+}
+
+// sealed is the store as the engine has it: what may hold secrets lies encrypted, and
+// other nodes get at the plans.
+func (k *keeping) sealed(keys *atrest.Keyring) engine.Store {
+	s := engine.Store(sealedStore{k, keys})
+	if k.plans != nil {
+		k.plans.Store = s
+		s = k.plans
+	}
+	return s
 }
 
 // openStore opens the configured store, which is this process's alone until it is
@@ -132,6 +146,9 @@ func (c *Config) openDatabase(ctx context.Context, o Options, queue river.Option
 	if err != nil {
 		return nil, err
 	}
+	if o.Turn != nil {
+		config.Term = o.Turn.Term
+	}
 	s, err := postgres.Open(ctx, config)
 	if err != nil {
 		return nil, err
@@ -149,13 +166,20 @@ func (c *Config) openDatabase(ctx context.Context, o Options, queue river.Option
 		return nil, errors.Join(err, end(ctx))
 	}
 	s.WithJobs(q.AddTx)
-	upkeep := func(ctx context.Context, log *audit.Log) error {
+	k := &keeping{Store: s, queue: q, close: end}
+	if o.Turn != nil {
+		k.plans = &planSharer{store: s, master: o.Turn.master, dir: c.DataDir(), sent: map[string]time.Time{}}
+	}
+	k.upkeep = func(ctx context.Context, log *audit.Log) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error { return alone.Keep(ctx) })
 		g.Go(func() error { return c.dropOld(ctx, s, log, o) })
+		if k.plans != nil {
+			g.Go(func() error { return k.plans.drop(ctx, o) })
+		}
 		return g.Wait()
 	}
-	return &keeping{Store: s, queue: q, upkeep: upkeep, close: end}, nil
+	return k, nil
 }
 
 // dropEvery is how often it is looked for timelines that have become old.

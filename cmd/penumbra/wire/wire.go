@@ -89,6 +89,9 @@ type Options struct {
 	Shift func() time.Duration
 	// Telemetry measures the loop; nil if nobody does.
 	Telemetry *telemetry.Telemetry
+	// Turn is for which this process leads others that share its store; nil if there
+	// are none.
+	Turn *Turn
 	// Hold, if not nil, keeps a daemon from watching by itself until closed.
 	Hold <-chan struct{}
 
@@ -123,7 +126,7 @@ func open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 		return nil, errors.Join(err, release())
 	}
 	o.cipher, o.messenger = keys, &messenger{}
-	log, audited, err := openAudit(ctx, c, sealedStore{store, keys}, store, o)
+	log, audited, err := openAudit(ctx, c, store.sealed(keys), store, o)
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
@@ -148,6 +151,9 @@ func open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 		return nil, errors.Join(err, release())
 	}
 	cfg.Queue = store.queue
+	if o.Turn != nil {
+		cfg.Past = o.Turn.past
+	}
 	e, err := engine.New(ctx, cfg)
 	if err != nil {
 		return nil, errors.Join(err, release())
