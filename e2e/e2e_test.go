@@ -42,7 +42,16 @@ var (
 	applied string // a copy of examples/shop on which init and apply were run
 )
 
+// Within its namespace TestNodesUnderFaults finds the program and the database in these.
+const (
+	insideProgram = "PENUMBRA_E2E_INSIDE"
+	insideServer  = "PENUMBRA_E2E_SERVER"
+)
+
 func TestMain(m *testing.M) {
+	if os.Getenv(insideProgram) != "" { // within the namespace of TestNodesUnderFaults
+		os.Exit(m.Run())
+	}
 	work, err := os.MkdirTemp("", "penumbra-e2e-")
 	if err == nil {
 		err = prepare(work)
