@@ -4,10 +4,14 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,18 +31,36 @@ import (
 type node struct {
 	*daemon
 	name string
+	http *http.Client
+}
+
+// certified writes a certificate of 127.0.0.1 with its key, and returns a client that
+// trusts it.
+func (s *site) certified() *http.Client {
+	s.t.Helper()
+	issuer := httptest.NewTLSServer(http.NotFoundHandler())
+	defer issuer.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(issuer.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write("tls.crt", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issuer.Certificate().Raw})))
+	s.write("tls.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	trusted := x509.NewCertPool()
+	trusted.AddCert(issuer.Certificate())
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}}}
 }
 
 // node starts a node with a data directory of its own, on the same code as the others.
-func (s *site) node(name, database, address string) *node {
+func (s *site) node(name, database, address string, trusting *http.Client) *node {
 	s.t.Helper()
 	n := *s
 	n.root = filepath.Join(s.root, "node-"+name)
 	if err := os.MkdirAll(n.root, 0o700); err != nil {
 		s.t.Fatal(err)
 	}
-	n.write("penumbra.yaml", fmt.Sprintf("listen: %[1]s\nstore: %[2]s\nnode: {name: %[3]s, address: http://%[1]s}\nschedule: {every: 1h, gap: 20ms, burst: 1000}\nstacks:\n  - name: shop\n    dir: %[4]s\n", address, database, name, s.dir))
-	return &node{n.process("serve", "-v"), name}
+	n.write("penumbra.yaml", fmt.Sprintf("listen: %[1]s\nstore: %[2]s\nnode: {name: %[3]s, address: https://%[1]s}\ntls: {cert: %[5]s/tls.crt, key: %[5]s/tls.key}\nclient: {ca: %[5]s/tls.crt}\nschedule: {every: 1h, gap: 20ms, burst: 1000}\nstacks:\n  - name: shop\n    dir: %[4]s\n", address, database, name, s.dir, s.root))
+	return &node{n.process("serve", "-v"), name, trusting}
 }
 
 // free returns addresses that nobody listens on.
@@ -68,7 +90,7 @@ func (n *node) answers() {
 
 func (n *node) ready() int {
 	address := strings.Fields(n.read("penumbra.yaml"))[1]
-	response, err := http.Get("http://" + address + "/readyz")
+	response, err := n.http.Get("https://" + address + "/readyz")
 	if err != nil {
 		return 0
 	}
@@ -83,7 +105,7 @@ func (n *node) client() *api.Client {
 	if err := json.Unmarshal([]byte(n.read(".penumbra/daemon.json")), &at); err != nil {
 		n.t.Fatal(err)
 	}
-	return api.NewClient(at.URL, strings.TrimSpace(n.read(".penumbra/token")))
+	return api.NewClient(at.URL, strings.TrimSpace(n.read(".penumbra/token")), api.WithHTTPClient(n.http))
 }
 
 // leader returns the node that leads, by what the others' database says.
@@ -113,13 +135,13 @@ func TestNodes(t *testing.T) {
 	url := server.Connection("postgres", database)
 	s = s.with("PENUMBRA_MASTER_KEY=" + strings.TrimSpace(s.penumbra("key", "new").ends(0).out))
 
-	ports := free(t, 3)
-	a := s.node("a", url, ports[0])
+	ports, trusting := free(t, 3), s.certified()
+	a := s.node("a", url, ports[0], trusting)
 	a.answers()
 	if n := leader(s, server, database, a); n != a {
 		t.Fatalf("%s leads", n.name)
 	}
-	b, c := s.node("b", url, ports[1]), s.node("c", url, ports[2])
+	b, c := s.node("b", url, ports[1], trusting), s.node("c", url, ports[2], trusting)
 	b.answers()
 	c.answers()
 	if _, err := os.Stat(b.path(".penumbra/keyring.age")); err != nil {
@@ -165,7 +187,7 @@ func TestNodes(t *testing.T) {
 	s.holds("shop/etc/queue.conf", "memory_mb = 768")
 
 	// A leader that hangs has its turn taken. When it wakes up it stands by, and answers.
-	a = s.node("a", url, ports[0])
+	a = s.node("a", url, ports[0], trusting)
 	a.answers()
 	if err := next.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
