@@ -67,8 +67,9 @@ func (e *Election) Leader(ctx context.Context) (t Term, err error) {
 // returns an error of kind Locked if another node leads.
 func (e *Election) Stand(ctx context.Context) (Term, error) {
 	t := Term{Node: Node{Name: e.node.Name, Address: e.node.Address}}
-	err := e.store.pool.QueryRow(ctx, `UPDATE leadership SET term = term + 1, node = $1, address = $2, until = clock_timestamp() + $3
-		WHERE until < clock_timestamp() RETURNING term`, e.node.Name, e.node.Address, termLasts).Scan(&t.Number)
+	err := e.store.pool.QueryRow(ctx, `INSERT INTO leadership AS l (one, term, node, address, until) VALUES (1, 1, $1, $2, clock_timestamp() + $3)
+		ON CONFLICT (one) DO UPDATE SET term = l.term + 1, node = excluded.node, address = excluded.address, until = excluded.until
+		WHERE l.until < clock_timestamp() RETURNING term`, e.node.Name, e.node.Address, termLasts).Scan(&t.Number)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return t, &penumbra.Error{Kind: penumbra.Locked, What: "another node leads", Remedy: "wait until its term is over"}
 	}

@@ -1,6 +1,6 @@
 -- +goose Up
--- Which of the processes that share the database works on it: one row. Its times are the
--- server's.
+-- Which of the processes that share the database works on it: one row, once one did. Its
+-- times are the server's.
 CREATE TABLE leadership (
   one     bigint PRIMARY KEY CHECK (one = 1),
   term    bigint NOT NULL,           -- counts the leaders there were
@@ -8,7 +8,6 @@ CREATE TABLE leadership (
   address text COLLATE "C" NOT NULL, -- where the other nodes reach it
   until   timestamptz NOT NULL       -- when it leads no longer unless it says so again
 );
-INSERT INTO leadership (one, term, node, address, until) VALUES (1, 0, '', '', '-infinity');
 
 -- The processes that share the database.
 CREATE TABLE nodes (
