@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # test.sh sets up what the tests use and runs the whole suite: OpenTofu (built from tools/tofu if
-# none is there), the example provider, a Chromium for the pages, the servers of the lab. With CI
+# none is there), the example provider, a Chromium for the pages, the servers of the lab, Maven for
+# Spark, and what makes network namespaces for nodes that are cut off. With CI
 # set, a tool that is missing is a failure, OpenTofu runs the stacks, and what depends on the engine
 # runs once more on Terraform where the PATH has it.
 set -euo pipefail
@@ -19,6 +20,16 @@ if ! command -v chromium >/dev/null && command -v apt-get >/dev/null; then
 	{ $sudo apt-get update -qq -o DPkg::Lock::Timeout=300 &&
 		DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 chromium >/dev/null; } ||
 		say "chromium could not be installed; its tests are left out unless REQUIRE_TOOLS=1"
+fi
+lacking=()
+for need in ip=iproute2 unshare=util-linux mvn=maven; do
+	command -v "${need%=*}" >/dev/null || lacking+=("${need#*=}")
+done
+if [ ${#lacking[@]} -gt 0 ] && command -v apt-get >/dev/null; then
+	say "installing ${lacking[*]} for the tests on Spark and of many nodes"
+	{ $sudo apt-get update -qq -o DPkg::Lock::Timeout=300 &&
+		DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${lacking[@]}" >/dev/null; } ||
+		say "${lacking[*]} could not be installed; those tests are left out unless REQUIRE_TOOLS=1"
 fi
 if ! lab/packages --check 2>/dev/null && command -v apt-get >/dev/null; then
 	say "installing the servers of the lab"
