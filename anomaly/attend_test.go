@@ -14,6 +14,9 @@ import (
 // changes after which nothing happens.
 func TestAttendIsQuick(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	const seeds = 400
 	for _, history := range []int{50, 120, 600} {
 		for _, times := range []float64{1, 3, 10, 40} {

@@ -463,6 +463,9 @@ func TestDropped(t *testing.T) {
 // writes the same.
 func TestCheckpoint(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		interval := rapid.SampledFrom([]time.Duration{time.Minute, 30 * time.Minute, time.Hour}).Draw(t, "interval")
 		seed, stop := rapid.Uint64().Draw(t, "seed"), rapid.IntRange(1, 999).Draw(t, "stop")

@@ -142,6 +142,9 @@ func (m *measured) play(t *testing.T, n noise, interval, span time.Duration, see
 // that something did, and is the chance of a p-value of x or less about x?
 func TestQuiet(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	for _, c := range []struct {
 		interval, span time.Duration
 		seeds, times   int // times as long and as many with -long

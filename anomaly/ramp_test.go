@@ -112,6 +112,9 @@ func (s *smoothed) next(times float64) float64 {
 // how many in the middle.
 func TestDelay(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	const seeds = 200
 	for _, times := range []float64{3, 10, 40} {
 		for _, width := range []int{3, 5, 10} {
@@ -156,6 +159,9 @@ const firstSeed = 1000
 // always zero, throughput that stops.
 func TestBounded(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	for name, c := range map[string]struct {
 		usual, then func(r *rand.Rand) float64
 		history     int

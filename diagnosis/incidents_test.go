@@ -446,6 +446,9 @@ func TestFalselyCritical(t *testing.T) {
 // coincidence, how many were?
 func TestCoincidenceIsCalibrated(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	for _, looks := range []time.Duration{0, 5 * time.Minute} {
 		var all []said
 		culprits, critical, mistaken := 0, 0, 0

@@ -85,6 +85,9 @@ func TestOutcomesImproveTheRanking(t *testing.T) {
 
 func TestRatesAreBounded(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	var r diagnosis.Rates
 	for i := range 60_000 {
 		at := day0.Add(time.Duration(i) * time.Second)

@@ -51,7 +51,12 @@ go build -trimpath -o bin/penumbra ./cmd/penumbra
 # The lab's servers answer as slowly as the machine is busy, and that is what its tests measure: they
 # have it to themselves.
 apart='/(e2e|lab)(/|$)'
-go list ./... | grep -Ev "$apart" | xargs go test -race -timeout 40m
+# Models reckon one thing after the other, and many times as slowly under the detector: it has what is
+# quick of them, and all of them are run without it.
+models='/penumbra/(anomaly|diagnosis|shadow(/(bayes|creep|explain|mixture))?)$'
+go list ./... | grep -Ev "$apart|$models" | xargs go test -race -timeout 40m
+go list ./... | grep -E "$models" | xargs go test -race -short -timeout 20m
+go list ./... | grep -E "$models" | xargs go test -timeout 20m
 go test -timeout 40m ./e2e
 go test -p 1 -timeout 25m ./lab/... ./e2e/lab/...
 

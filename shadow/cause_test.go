@@ -74,6 +74,9 @@ func isMove(o *penumbra.Observation, m shadow.Move) bool {
 // answer to that of a model that never saw it.
 func TestLeftOutIsNeverSeen(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	kinds := map[penumbra.InfluenceKind]int{}
 	for seed := range uint64(6) {
 		history := codeHistory(seed, 60, 4)
@@ -191,6 +194,9 @@ func excursions(t *testing.T, seed uint64, held string) (*world, time.Time) {
 // does for changes.
 func TestDepartureLeftOutIsNeverSeen(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	tried := 0
 	for seed := range uint64(4) {
 		w, at := excursions(t, seed, "")

@@ -71,6 +71,9 @@ func TestInterventionIsNotObservation(t *testing.T) {
 // true one, and that it narrows as cases come.
 func TestIntervalsHold(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	truth := simpson(t)
 	parents := [][]int{nil, {0}, {0, 1}}
 	held, width := 0, map[int]float64{}

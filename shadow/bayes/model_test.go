@@ -336,6 +336,9 @@ func shown(history []penumbra.Observation, a penumbra.Address) *penumbra.Resourc
 
 func TestAnswersAreProbabilities(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	good, _ := checkpoint(t)
 	var other bytes.Buffer
 	fleetOnly := shadow.NewPooled(shadow.Options{})
@@ -394,6 +397,9 @@ func TestAnswersAreProbabilities(t *testing.T) {
 
 func TestCheckpointGivesTheSameAnswers(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	good, _ := checkpoint(t)
 	rapid.Check(t, func(t *rapid.T) {
 		opts := bayes.ModelOptions{Cases: 200}

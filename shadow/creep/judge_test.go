@@ -191,6 +191,9 @@ func logLoss(of []asked) float64 {
 // docs/model-creep.md is this test's with CREEP_STORIES=100; the prior was chosen
 // with CREEP_SEED=1.
 func TestJudge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	seed, n := uint64(1001), 8
 	if s := os.Getenv("CREEP_SEED"); s != "" {
 		seed, _ = strconv.ParseUint(s, 10, 64)

@@ -114,6 +114,9 @@ func TestWorseCandidateIsRefused(t *testing.T) {
 // refuse what a person went back from.
 func TestTakenBackBeforehand(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	run := func(back ...time.Time) []penumbra.ModelVersion {
 		m := New(Options{Seed: 1})
 		for _, at := range back {

@@ -112,6 +112,9 @@ func reworked(tb testing.TB, good []byte, change func(sections map[string][]any)
 
 func TestDamagedCheckpointIsRefused(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	m := small(t)
 	good := written(t, m)
 	bad := map[string][]byte{
@@ -205,6 +208,9 @@ func TestNewExpertStartsFresh(t *testing.T) {
 // something there, and names nothing of where it was learnt.
 func TestKnowledgeGoesElsewhere(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	m := mixture.New(mixture.Options{Seed: 1})
 	for _, o := range history(300) {
 		m.Observe(o)

@@ -117,6 +117,9 @@ func TestOpenDriftEntersNoSet(t *testing.T) {
 // say: what changes each day and what never does are not said alike.
 func TestSetsKnowWhatMoves(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	m := mixture.New(mixture.Options{Seed: 1})
 	estate(400, m.Observe)
 	r := resource("prod", 0)

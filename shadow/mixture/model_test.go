@@ -52,6 +52,9 @@ func resource(env string, i int) *penumbra.Resource {
 
 func TestLearnsWhichResource(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	m := mixture.New(mixture.Options{Seed: 1})
 	estate(400, m.Observe)
 	at := begin.Add(400 * 24 * time.Hour)
