@@ -106,6 +106,10 @@ func (f *shared) lead(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+// lastOfTurn is how long requests at work are waited for when a turn ends: another node
+// waits for it, and streams do not end by themselves.
+const lastOfTurn = time.Second
+
 // serve answers with h in the place of passing on. When ctx ends, requests at work are
 // waited for a little, and then given up: another node may lead by now.
 func (f *shared) serve(ctx context.Context, h http.Handler) error {
@@ -124,7 +128,7 @@ func (f *shared) serve(ctx context.Context, h http.Handler) error {
 	}()
 	select {
 	case <-done:
-	case <-time.After(lastRequests):
+	case <-time.After(lastOfTurn):
 	}
 	close(over)
 	<-done
