@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -63,13 +64,14 @@ func (s *site) node(name, database, address string, trusting *http.Client) *node
 	return &node{n.process("serve", "-v"), name, trusting}
 }
 
-// free returns addresses that nobody listens on.
+// free returns addresses that nobody listens on, of ports that no system gives away by
+// itself: a node that is not there for a while finds its own again.
 func free(t *testing.T, n int) (addresses []string) {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for len(addresses) < n {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000)))
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
 		defer l.Close()
 		addresses = append(addresses, l.Addr().String())
