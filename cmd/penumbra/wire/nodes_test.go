@@ -5,7 +5,6 @@ package wire
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,16 +15,23 @@ import (
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/engine"
 	"github.com/penumbra-iac/penumbra/internal/atrest"
-	"github.com/penumbra-iac/penumbra/internal/pgtest"
 	"github.com/penumbra-iac/penumbra/internal/savedplan"
 )
 
-// TestNodesAreConfiguredWhole holds what has to be there for a node.
-func TestNodesAreConfiguredWhole(t *testing.T) {
+// masterKey makes a master key, and gives it to all nodes.
+func masterKey(t *testing.T) string {
+	t.Helper()
 	key, err := atrest.NewMaster()
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("PENUMBRA_MASTER_KEY", key)
+	return key
+}
+
+// TestNodesAreConfiguredWhole holds what has to be there for a node.
+func TestNodesAreConfiguredWhole(t *testing.T) {
+	key := masterKey(t)
 	const store = "store: postgres://db/x\n"
 	for text, want := range map[string]string{
 		store + "node: {name: a, address: 'http://127.0.0.1:1'}":                             "",
@@ -65,20 +71,8 @@ func (forgetful) SaveProposals(context.Context, []penumbra.Proposal) error { ret
 // TestNodesShareKeysAndPlans has one node make the keys and a plan, and others get them;
 // one that has keys of its own is refused, and keeps them.
 func TestNodesShareKeysAndPlans(t *testing.T) {
-	server, err := pgtest.Start(pgtest.Options{})
-	if errors.Is(err, pgtest.ErrNone) && os.Getenv("REQUIRE_TOOLS") != "1" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Remove)
-	key, err := atrest.NewMaster()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PENUMBRA_MASTER_KEY", key)
-	url := server.Connection("postgres", server.Create(t))
+	url := databaseOf(t)
+	masterKey(t)
 	node := func(name string) (*Config, *Nodes, error) {
 		c, err := configured(t, fmt.Sprintf("store: %s\nnode: {name: %s, address: 'http://127.0.0.1:1'}\n", url, name))
 		if err != nil {
@@ -176,11 +170,7 @@ func TestNodesShareKeysAndPlans(t *testing.T) {
 	if _, err := c.Join(t.Context(), Options{}); penumbra.KindOf(err) != penumbra.Refused || strings.TrimSpace(in(c, sealingFile)) != own {
 		t.Errorf("a node with another key: %v, and its key is %q", err, in(c, sealingFile))
 	}
-	other, err := atrest.NewMaster()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PENUMBRA_MASTER_KEY", other)
+	masterKey(t) // another one
 	if _, _, err := node("d"); penumbra.KindOf(err) != penumbra.Refused || !strings.Contains(err.Error(), "master key") {
 		t.Errorf("a node with another master key: %v", err)
 	}
@@ -189,20 +179,8 @@ func TestNodesShareKeysAndPlans(t *testing.T) {
 // TestFirstNodeHasTheKeys lets nobody begin who would make new keys for what is stored
 // under old ones.
 func TestFirstNodeHasTheKeys(t *testing.T) {
-	server, err := pgtest.Start(pgtest.Options{})
-	if errors.Is(err, pgtest.ErrNone) && os.Getenv("REQUIRE_TOOLS") != "1" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Remove)
-	key, err := atrest.NewMaster()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PENUMBRA_MASTER_KEY", key)
-	url := server.Connection("postgres", server.Create(t))
+	url := databaseOf(t)
+	masterKey(t)
 	single, err := configured(t, "store: "+url)
 	if err != nil {
 		t.Fatal(err)

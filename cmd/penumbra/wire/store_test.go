@@ -27,6 +27,20 @@ func configured(t *testing.T, text string) (*Config, error) {
 	return LoadConfig(path)
 }
 
+// databaseOf starts a PostgreSQL server and returns the URL of a database in it.
+func databaseOf(t *testing.T) string {
+	t.Helper()
+	server, err := pgtest.Start(pgtest.Options{})
+	if errors.Is(err, pgtest.ErrNone) && os.Getenv("REQUIRE_TOOLS") != "1" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Remove)
+	return server.Connection("postgres", server.Create(t))
+}
+
 // TestStoreIsNamedWithoutItsPassword holds what may stand in penumbra.yaml.
 func TestStoreIsNamedWithoutItsPassword(t *testing.T) {
 	for text, want := range map[string]string{
@@ -75,15 +89,7 @@ func TestStorePasswordFromAFile(t *testing.T) {
 // than is configured, and record it.
 func TestOldTimelinesAreDropped(t *testing.T) {
 	t.Parallel()
-	server, err := pgtest.Start(pgtest.Options{})
-	if errors.Is(err, pgtest.ErrNone) && os.Getenv("REQUIRE_TOOLS") != "1" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Remove)
-	url := server.Connection("postgres", "postgres")
+	url := databaseOf(t)
 	s, err := postgres.Open(t.Context(), postgres.Config{Connection: url})
 	if err != nil {
 		t.Fatal(err)
