@@ -230,8 +230,12 @@ func RunBacktest(ctx context.Context, b Backtest, r Runner) (Result, error) {
 	key := newKey()
 	aside := asideOf(out)
 	_ = os.Remove(aside) // of an earlier backtest
+	inputs, err := spread(ctx, absolute(b.Files))
+	if err != nil {
+		return Result{}, err
+	}
 	sharded := func(root beam.Scope) beam.PCollection {
-		return beam.GroupByKey(root, beam.ParDo(root.Scope("shard"), &assignFn{b.Shards}, observations(root, absolute(b.Files), &readFn{Key: key, ByFamily: true}, aside)))
+		return beam.GroupByKey(root, beam.ParDo(root.Scope("shard"), &assignFn{b.Shards}, observations(root, inputs, &readFn{Key: key, ByFamily: true}, aside)))
 	}
 	survey, result, err := b.survey(ctx, r, out+".survey", sharded)
 	if err != nil {

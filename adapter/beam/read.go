@@ -36,7 +36,7 @@ const (
 	counterBad   = "lines left out"
 )
 
-// readFn reads a timeline file. It emits each observation as a line of the
+// readFn reads a timeline file, or a stack of a database. It emits each observation as a line of the
 // timeline format, under the address of its resource or, by family, under what
 // the addresses of its copies in other environments have in common; and what it
 // cannot read. Single values of metrics are left out: models learn of means.
@@ -45,15 +45,9 @@ type readFn struct {
 	ByFamily bool
 }
 
-// ProcessElement reads one file.
+// ProcessElement reads one of them.
 func (f *readFn) ProcessElement(ctx context.Context, name string, emit func(string, []byte), keep func(int, []byte)) error {
-	return eachObservation(name, f.Key, func(bad *timeline.LineError) error {
-		linesBad.Inc(ctx, 1)
-		log.Warnf(ctx, "%s: line %d: %s", filepath.Base(name), bad.Line, penumbra.Redact(bad.Reason))
-		line, err := leftOut(name, bad)
-		keep(0, line)
-		return err
-	}, func(o *penumbra.Observation) error {
+	take := func(o *penumbra.Observation) error {
 		if o.Kind == penumbra.MetricKind && o.Source == penumbra.LiveSource {
 			return nil
 		}
@@ -68,7 +62,17 @@ func (f *readFn) ProcessElement(ctx context.Context, name string, emit func(stri
 		}
 		emit(key, line.Bytes())
 		return nil
-	})
+	}
+	if isDatabase(name) {
+		return eachStored(ctx, name, take)
+	}
+	return eachObservation(name, f.Key, func(bad *timeline.LineError) error {
+		linesBad.Inc(ctx, 1)
+		log.Warnf(ctx, "%s: line %d: %s", filepath.Base(name), bad.Line, penumbra.Redact(bad.Reason))
+		line, err := leftOut(name, bad)
+		keep(0, line)
+		return err
+	}, take)
 }
 
 // leftOut is what is kept of a line that could not be read: where it is and why,

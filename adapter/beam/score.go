@@ -153,8 +153,12 @@ func Score(ctx context.Context, s Scoring, r Runner) (Result, error) {
 	}
 	out := absolute([]string{s.Out})[0]
 	aside := filepath.Join(out, "left-out.jsonl")
+	inputs, err := spread(ctx, absolute(s.Files))
+	if err != nil {
+		return Result{}, err
+	}
 	p, root := beam.NewPipelineWithRoot()
-	byResource := beam.GroupByKey(root, observations(root, absolute(s.Files), &readFn{Key: newKey()}, aside))
+	byResource := beam.GroupByKey(root, observations(root, inputs, &readFn{Key: newKey()}, aside))
 	scored := beam.ParDo(root.Scope("score"), &scoreFn{
 		Checkpoint: absolute([]string{s.Checkpoint})[0], At: s.At.UTC(), Confidence: s.Confidence, Shards: s.Shards,
 	}, byResource)
@@ -180,7 +184,7 @@ func absolute(paths []string) []string {
 	out := make([]string, len(paths))
 	for i, p := range paths {
 		out[i] = p
-		if full, err := filepath.Abs(p); err == nil {
+		if full, err := filepath.Abs(p); err == nil && !isDatabase(p) {
 			out[i] = full
 		}
 	}

@@ -167,11 +167,15 @@ func Train(ctx context.Context, t Training, r Runner) (Result, error) {
 	between, aside := out+".round", asideOf(out)
 	defer os.Remove(between)
 	_ = os.Remove(aside) // of an earlier training
+	inputs, err := spread(ctx, absolute(t.Files))
+	if err != nil {
+		return Result{}, err
+	}
 	var result Result
 	var mean []byte
 	for round := range t.Rounds {
 		p, root := beam.NewPipelineWithRoot()
-		sharded := beam.ParDo(root.Scope("shard"), &assignFn{t.Shards}, observations(root, absolute(t.Files), &readFn{Key: key, ByFamily: true}, aside))
+		sharded := beam.ParDo(root.Scope("shard"), &assignFn{t.Shards}, observations(root, inputs, &readFn{Key: key, ByFamily: true}, aside))
 		parts := beam.ParDo(root.Scope("learn"), &learnFn{Start: mean, Until: t.Until, Shards: t.Shards, Seed: t.Seed}, beam.GroupByKey(root, sharded))
 		beam.ParDo0(root.Scope("average"), &averageFn{between}, beam.GroupByKey(root, parts))
 		var err error

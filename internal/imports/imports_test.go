@@ -45,7 +45,7 @@ var rules = []rule{
 	{"store/migrate", []string{".", "store/stored", "store/sqlite", "store/postgres"}, "what carries one store over into another knows both"},
 	{"store", []string{".", "store/contract", "store/stored"}, "a store knows the nouns and its driver"},
 	{"adapter/beam/cmd", []string{".", "adapter/beam"}, "the worker is flags around the pipelines"},
-	{"adapter/beam", []string{".", "timeline", "shadow", "drift"}, "a Beam worker runs the pure cores"},
+	{"adapter/beam", []string{".", "timeline", "shadow", "drift", "store/postgres"}, "a Beam worker runs the pure cores, on what files or a database keep"},
 	{"adapter", []string{"."}, "an adapter knows the nouns and its technology"},
 	{"api", []string{"."}, "the API shows the nouns"},
 	{"web", []string{"."}, "the pages show the nouns"},

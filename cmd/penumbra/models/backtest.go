@@ -51,7 +51,7 @@ leave their template, and for what value?
 With --runner the history is replayed on as many machines as there are: each shard
 of the fleet into models of its own, which see nothing of the other shards. All
 answers are joined into one report. See docs/scale.md for how that differs from one
-process.
+process. A PostgreSQL database that a store is in is named by its URL, as a file is.
 
 Without a file the configured store is read; nothing is written to it.`,
 		Example: `  penumbra backtest                                  # on your own past

@@ -70,6 +70,21 @@ type fleetLine struct {
 // named puts files behind what ends the flags: one may begin with a dash.
 func named(files []string) []string { return append([]string{"--"}, files...) }
 
+// pastOf returns what workers read: what is named, or the database that the store is in.
+func (a *app) pastOf(named []string) ([]string, error) {
+	if len(named) > 0 {
+		return named, nil
+	}
+	c, err := a.Config()
+	if err != nil {
+		return nil, err
+	}
+	if c.Store == "" {
+		return nil, &penumbra.Error{Kind: penumbra.Invalid, What: "no history is named, and the store is a file, which workers cannot read", Remedy: "name timelines, such as `penumbra export` writes"}
+	}
+	return []string{c.Store}, nil
+}
+
 // findWorker returns the worker's path: beside this program, or on the PATH.
 func findWorker() (string, error) {
 	if self, err := os.Executable(); err == nil {
@@ -132,13 +147,11 @@ func (a *app) onFleet(ctx context.Context, f *fleetFlags, verb string, args []st
 }
 
 // forFleet holds the flags of a training to what a fleet can be trained by.
-func (f *trainFlags) forFleet(files []string) error {
+func (f *trainFlags) forFleet() error {
 	invalid := func(what, remedy string) error {
 		return &penumbra.Error{Kind: penumbra.Invalid, What: what, Remedy: remedy}
 	}
 	switch {
-	case len(files) == 0:
-		return invalid("--runner without a history", "name timelines to train from")
 	case len(f.git) > 0:
 		return invalid("--runner with --git", "write the repository's history to a file first, with `penumbra mine`")
 	case f.portable != "":
@@ -158,8 +171,8 @@ func (f *backtestFlags) forFleet(files []string) error {
 		return &penumbra.Error{Kind: penumbra.Invalid, What: what, Remedy: remedy}
 	}
 	switch {
-	case len(files) == 0 || f.store:
-		return invalid("--runner with the store", "write the past to a file first, with `penumbra export`, and name it")
+	case f.store && len(files) > 0:
+		return invalid("--runner with the store and with files", "name the database's URL beside the files")
 	case len(f.git) > 0:
 		return invalid("--runner with --git", "write the repository's history to a file first, with `penumbra mine`")
 	case len(f.train) > 0:
@@ -184,6 +197,10 @@ type judging struct {
 // fleetBacktest judges models on a fleet, each shard by itself.
 func (a *app) fleetBacktest(ctx context.Context, f *backtestFlags, files []string) error {
 	if err := f.forFleet(files); err != nil {
+		return err
+	}
+	files, err := a.pastOf(files)
+	if err != nil {
 		return err
 	}
 	c, err := a.Config()

@@ -30,7 +30,7 @@ var scoreFormats = []string{"jsonl.gz", "parquet"}
 func (a *app) scoreCommand() *cobra.Command {
 	var f scoreFlags
 	cmd := &cobra.Command{
-		Use:     "score FILE...",
+		Use:     "score [FILE|DATABASE]...",
 		GroupID: "data",
 		Short:   "Score every resource of a fleet, on as many machines as there are",
 		Long: `Asks a model about every resource of timeline files: what each setting is expected
@@ -41,15 +41,20 @@ one; it is asked and learns nothing.
 The work is a pipeline of Apache Beam: on this machine (prism), or on Spark or Flink
 through Beam's job server. It is done by penumbra-beam, which lies beside penumbra
 or on the PATH. Files are those of a file system that all workers share, JSON Lines
-or Parquet by their ending. Where a line cannot be read is kept in left-out.jsonl
+or Parquet by their ending; a database is the URL of a PostgreSQL one that Penumbra
+keeps its store in, the configured one where nothing is named. Where a line cannot be read is kept in left-out.jsonl
 beside the scores.`,
 		Example: `  penumbra score --checkpoint model --out scores/ fleet.jsonl.gz
   penumbra score --checkpoint model --out scores/ --runner spark --endpoint 127.0.0.1:8099 part-*.jsonl.gz
   penumbra score --checkpoint model --out scores/ --format parquet fleet.parquet
+  penumbra score --checkpoint model --out scores/ postgres://penumbra@db.example/penumbra
   zcat scores/scores-*.jsonl.gz | jq -r 'select(.leave[3] > 0.5).resource'`,
-		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.Outputs("human", "json"); err != nil {
+				return err
+			}
+			args, err := a.pastOf(args)
+			if err != nil {
 				return err
 			}
 			return a.score(cmd.Context(), &f, args)

@@ -66,13 +66,18 @@ without any name, address or value; this is how the model that ships was made.`,
   penumbra train other-estate.jsonl.gz        # after that of another estate
   penumbra train --model mixture --seed 2 --keep
   penumbra train --runner prism --shards 4 fleet-*.jsonl.gz
+  penumbra train --runner prism --shards 4    # on the database that the store is in
   penumbra train --portable shipped.bin a.jsonl.gz b.jsonl.gz`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.Outputs("human", "json"); err != nil {
 				return err
 			}
 			if f.fleet.runner != "" {
-				if err := f.forFleet(args); err != nil {
+				var err error
+				if args, err = a.pastOf(args); err == nil {
+					err = f.forFleet()
+				}
+				if err != nil {
 					return err
 				}
 			}
