@@ -125,7 +125,7 @@ func queue(batch *pgx.Batch, to []any, each func() error, query string, args ...
 }
 
 // insert stores records under the numbers behind the last one, with what they need that
-// is not stored yet, in one round trip.
+// is not stored yet, in one round trip. It returns a [lacking] error if that is partitions.
 func insert(ctx context.Context, tx pgx.Tx, k *known, records []*stored.Record) error {
 	n := len(records)
 	if n == 0 {
@@ -137,13 +137,14 @@ func insert(ctx context.Context, tx pgx.Tx, k *known, records []*stored.Record) 
 	var digests, bodies, named [][]byte
 	var namedTimes []int64
 	held := map[int64]int64{}
+	var l lacking
 	times, starts, identities, seen, kinds := make([]int64, n), make([]int64, n), make([][]byte, n), make([]sql.NullInt64, n), make([]int16, n)
 	of, says, own := make([]string, n), make([][]byte, n), make([][]byte, n)
 	for i, r := range records {
 		p := periodOf(r.Time)
 		if held[p.start]++; !k.periods[p.start] {
 			k.periods[p.start] = true
-			p.queue(&batch)
+			l.periods = append(l.periods, p)
 		}
 		if !k.resources[r.Address] {
 			k.resources[r.Address] = true
@@ -157,6 +158,9 @@ func insert(ctx context.Context, tx pgx.Tx, k *known, records []*stored.Record) 
 			named, namedTimes = append(named, r.Identity[:]), append(namedTimes, r.Time)
 		}
 		times[i], starts[i], identities[i], seen[i], kinds[i], of[i], says[i], own[i] = r.Time, p.start, r.Identity[:], r.Seen, int16(r.Kind), text(r.Address), r.Digest[:], r.Own
+	}
+	if len(l.periods) > 0 {
+		return &l
 	}
 	if len(addresses) > 0 { // who saves rollups makes some too
 		batch.Queue(`INSERT INTO resources (address, stack) SELECT * FROM unnest($1::text[], $2::text[]) ORDER BY 1 ON CONFLICT (address) DO NOTHING`, addresses, stacks)

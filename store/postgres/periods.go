@@ -50,7 +50,9 @@ func (p period) bounds() string {
 }
 
 // queue has the partition made, in a transaction that is alone. A table is made by
-// itself and then attached, which who reads does not wait for.
+// itself and then attached, which who reads does not wait for, and need not notice before
+// that transaction has ended: what it says becomes visible a little before it is told that
+// there is another partition. Nothing may be put into it before.
 func (p period) queue(batch *pgx.Batch) {
 	batch.Queue("CREATE TABLE " + p.name + " (LIKE observations INCLUDING ALL)")
 	batch.Queue("ALTER TABLE observations ATTACH PARTITION " + p.name + " " + p.bounds())
@@ -95,9 +97,48 @@ func (s *Store) DropBefore(ctx context.Context, before time.Time) (dropped int64
 // before might not see the partition that another one has made meanwhile.
 const alone = `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT FROM timelines FOR UPDATE`
 
-// append is write of a transaction that is alone.
+// lacking says that observations are of periods that have no partition yet.
+type lacking struct{ periods []period }
+
+func (l *lacking) Error() string {
+	return fmt.Sprintf("there are no partitions for %d periods", len(l.periods))
+}
+
+// append is write of a transaction that is alone. If do finds that partitions are
+// lacking, it is rolled back, they are made in a transaction of their own, and do is
+// called again: who reads the number of something finds it.
 func (s *Store) append(ctx context.Context, what string, do func(tx pgx.Tx) error) error {
-	return s.transact(ctx, what, alone, do)
+	for {
+		err := s.transact(ctx, what, alone, do)
+		var l *lacking
+		if !errors.As(err, &l) {
+			return err
+		}
+		if err := s.transact(ctx, what, alone, l.create(ctx)); err != nil {
+			return err
+		}
+	}
+}
+
+// create makes the partitions, but for those that another process has made meanwhile.
+func (l *lacking) create(ctx context.Context) func(tx pgx.Tx) error {
+	return func(tx pgx.Tx) error {
+		for _, p := range l.periods {
+			var there bool
+			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM periods WHERE start = $1)`, p.start).Scan(&there); err != nil {
+				return err
+			}
+			if there {
+				continue
+			}
+			var batch pgx.Batch
+			p.queue(&batch)
+			if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 func noTimelines(err error) error {

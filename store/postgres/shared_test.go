@@ -368,3 +368,54 @@ func TestAuditEntriesStay(t *testing.T) {
 		t.Errorf("entries %+v, error %v", got, err)
 	}
 }
+
+// TestFollowingIntoNewPeriods has others read on after a number while one appends into
+// months that nobody has appended to: what has a number is there, for whoever has seen a
+// later one.
+func TestFollowingIntoNewPeriods(t *testing.T) {
+	t.Parallel()
+	place := database(t)
+	const months, followers = 120, 4
+	writer := closing(t, open(t, place))
+	done := make(chan struct{})
+	var following sync.WaitGroup
+	for range followers {
+		s := closing(t, open(t, place))
+		following.Go(func() {
+			after, seen := int64(0), 0
+			for finished := false; !finished; {
+				select {
+				case <-done:
+					finished = true
+				default:
+				}
+				now, err := s.Sequence(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if now == after {
+					continue
+				}
+				for _, err := range s.Observations(t.Context(), penumbra.ObservationQuery{After: after, UpTo: now}) {
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					seen++
+				}
+				after = now
+			}
+			if seen != months {
+				t.Errorf("%d observations were followed, want %d", seen, months)
+			}
+		})
+	}
+	for m := range months {
+		if _, err := writer.Append(t.Context(), []penumbra.Observation{snapshot("s/t.n", start.AddDate(0, m, 0), fmt.Sprint(m))}); err != nil {
+			t.Error(err)
+		}
+	}
+	close(done)
+	following.Wait()
+}
