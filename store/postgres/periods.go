@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
@@ -49,10 +50,8 @@ func (p period) bounds() string {
 	return "FOR VALUES FROM (" + from + ") TO (" + to + ")"
 }
 
-// queue has the partition made, in a transaction that is alone. A table is made by
-// itself and then attached, which who reads does not wait for, and need not notice before
-// that transaction has ended: what it says becomes visible a little before it is told that
-// there is another partition. Nothing may be put into it before.
+// queue has the partition made, in a transaction that is alone: a table is made by itself
+// and then attached.
 func (p period) queue(batch *pgx.Batch) {
 	batch.Queue("CREATE TABLE " + p.name + " (LIKE observations INCLUDING ALL)")
 	batch.Queue("ALTER TABLE observations ATTACH PARTITION " + p.name + " " + p.bounds())
@@ -106,7 +105,14 @@ func (l *lacking) Error() string {
 
 // append is write of a transaction that is alone. If do finds that partitions are
 // lacking, it is rolled back, they are made in a transaction of their own, and do is
-// called again: who reads the number of something finds it.
+// called again.
+//
+// Who reads plans by what its process knows of the partitions, and is told of another one
+// a little after what is in it can be seen: nothing is put into a partition by the
+// transaction that makes it. Nor is a process told that makes its list of partitions
+// anew at that very moment, until the next one is made: nobody may do that meanwhile, which is
+// what the lock on the table is for. It is waited for a moment only, since a backup that
+// goes on for hours must keep nobody from appending.
 func (s *Store) append(ctx context.Context, what string, do func(tx pgx.Tx) error) error {
 	for {
 		err := s.transact(ctx, what, alone, do)
@@ -114,31 +120,41 @@ func (s *Store) append(ctx context.Context, what string, do func(tx pgx.Tx) erro
 		if !errors.As(err, &l) {
 			return err
 		}
-		if err := s.transact(ctx, what, alone, l.create(ctx)); err != nil {
+		err = s.transact(ctx, what, alone, func(tx pgx.Tx) error { return l.create(ctx, tx, true) })
+		if penumbra.KindOf(err) == penumbra.Locked {
+			err = s.transact(ctx, what, alone, func(tx pgx.Tx) error { return l.create(ctx, tx, false) })
+		}
+		if err != nil {
 			return err
 		}
 	}
 }
 
 // create makes the partitions, but for those that another process has made meanwhile.
-func (l *lacking) create(ctx context.Context) func(tx pgx.Tx) error {
-	return func(tx pgx.Tx) error {
-		for _, p := range l.periods {
-			var there bool
-			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM periods WHERE start = $1)`, p.start).Scan(&there); err != nil {
-				return err
-			}
-			if there {
-				continue
-			}
-			var batch pgx.Batch
-			p.queue(&batch)
-			if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-				return err
-			}
+func (l *lacking) create(ctx context.Context, tx pgx.Tx, unread bool) error {
+	if unread {
+		if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '1s'`); err != nil {
+			return err
 		}
-		return nil
+		if _, err := tx.Exec(ctx, `LOCK TABLE observations IN ACCESS EXCLUSIVE MODE`); err != nil {
+			return err
+		}
 	}
+	for _, p := range l.periods {
+		var there bool
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM periods WHERE start = $1)`, p.start).Scan(&there); err != nil {
+			return err
+		}
+		if there {
+			continue
+		}
+		var batch pgx.Batch
+		p.queue(&batch)
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func noTimelines(err error) error {

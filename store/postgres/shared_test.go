@@ -419,3 +419,29 @@ func TestFollowingIntoNewPeriods(t *testing.T) {
 	close(done)
 	following.Wait()
 }
+
+// TestNewPeriodBesideABackup appends into a new month while somebody reads the whole table
+// for as long as it takes.
+func TestNewPeriodBesideABackup(t *testing.T) {
+	t.Parallel()
+	s := closing(t, open(t, database(t)))
+	if _, err := s.Append(t.Context(), []penumbra.Observation{snapshot("s/t.n", start, "1")}); err != nil {
+		t.Fatal(err)
+	}
+	backup, err := s.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backup.Exec(t.Context(), `LOCK TABLE observations IN ACCESS SHARE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Append(t.Context(), []penumbra.Observation{snapshot("s/t.n", start.AddDate(0, 3, 0), "2")}); err != nil {
+		t.Error(err)
+	}
+	if n, _, err := s.Counts(t.Context()); err != nil || n != 2 {
+		t.Errorf("%d observations, %v", n, err)
+	}
+	if err := backup.Rollback(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
