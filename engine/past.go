@@ -16,7 +16,7 @@ type Past struct {
 	engine   *Engine // that never runs: its model, network, diagnosis and changes
 	past     past
 	sequence int64 // all up to it is in
-	broken   bool  // an unknown part of what is stored is in
+	broken   bool  // an unknown part of what is stored is in, or some of it is not
 	// built is when it was built, and took how long that took.
 	built time.Time
 	took  time.Duration
@@ -82,12 +82,13 @@ func (p *Past) catchUp(ctx context.Context, store Store) error {
 	if err != nil || last == p.sequence {
 		return err
 	}
-	e, recent := p.engine, p.engine.cfg.Now().Add(-changesFor)
+	e, recent, read := p.engine, p.engine.cfg.Now().Add(-changesFor), int64(0)
 	for o, err := range store.Observations(ctx, penumbra.ObservationQuery{After: p.sequence, UpTo: last}) {
 		if err != nil {
 			p.broken = true
 			return err
 		}
+		read++
 		if r := p.past.resources[o.Resource]; r != nil && ordered(&o) && o.Time.Before(r.last) {
 			p.past.behind[o.Resource] = true // see Engine.take
 			continue
@@ -95,6 +96,9 @@ func (p *Past) catchUp(ctx context.Context, store Store) error {
 		e.foldIn(&p.past, &o, true, recent)
 		p.past.shadow.Observe(&o)
 	}
+	// Numbers have no gaps: what lacks some was read while old timelines were dropped, or
+	// was not all there is.
+	p.broken = read != last-p.sequence
 	p.sequence = last
 	return nil
 }

@@ -17,7 +17,7 @@ func (e *Engine) begin(ctx context.Context) error {
 		if err := p.catchUp(ctx, e.cfg.Store); err != nil {
 			return err
 		}
-		if p.engine.model.same(&e.model) {
+		if !p.broken && p.engine.model.same(&e.model) {
 			e.inherit(p)
 			return e.know(ctx, p.past)
 		}
