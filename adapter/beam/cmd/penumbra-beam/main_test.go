@@ -93,7 +93,7 @@ func TestVerbsOfPenumbra(t *testing.T) {
 	wants("pooled is the model to use", "backtest", "--runner", "prism", "--shards", "2", "--model", "pooled", "--every", "7d", "--file", "report", history)
 	wants("cuts asked, of ", "backtest", "--runner", "prism", "--shards", "2", "--model", "pooled", "--every", "7d", history)
 	for name, args := range map[string][]string{
-		"no history is named":          {"backtest", "--runner", "prism"},
+		"no history is named":     {"backtest", "--runner", "prism"},
 		"--runner with --train":   {"backtest", "--runner", "prism", "--train", history, history},
 		"there are scores":        {"score", "--checkpoint", "model", "--out", "scores", history},
 		"name it with --endpoint": {"score", "--checkpoint", "model", "--out", "other", "--runner", "spark", history},
