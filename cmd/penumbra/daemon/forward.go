@@ -6,8 +6,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
 	"sync"
@@ -133,6 +133,8 @@ func (f *forwarder) pass(w http.ResponseWriter, r *http.Request, leader postgres
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(term, cancel)()
+	var reached atomic.Bool // the leader may have got something of it
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { reached.Store(true) }})
 	answered = true
 	proxy := httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
@@ -154,19 +156,13 @@ func (f *forwarder) pass(w http.ResponseWriter, r *http.Request, leader postgres
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			f.log.Debug("the leader did not answer", "leader", leader.Node.Name, "error", err)
-			if answered = sent.touched.Load() || r.Method != http.MethodGet && !unreached(err); answered {
+			if answered = sent.touched.Load() || r.Method != http.MethodGet && reached.Load() && !errors.Is(err, errNoLeader); answered {
 				f.refuse(w, &penumbra.Error{Kind: penumbra.Unavailable, What: "the node that leads did not answer", Remedy: "try again: what was not acknowledged may or may not be done, and what is sent twice counts once"})
 			}
 		},
 	}
 	proxy.ServeHTTP(w, r.WithContext(ctx))
 	return answered
-}
-
-// unreached reports whether a request was not even sent.
-func unreached(err error) bool {
-	var op *net.OpError
-	return errors.Is(err, errNoLeader) || errors.As(err, &op) && op.Op == "dial"
 }
 
 // untouched is a body of which it is known whether any of it was read.
