@@ -61,8 +61,13 @@ func TestAAmongOthers(t *testing.T) {
 		if median >= time.Second {
 			t.Errorf("event to verdict takes %s at the median, want below 1 s", seconds(median))
 		}
-		if first*10 < repeats*9 || critical*10 < repeats*9 {
-			t.Errorf("work_mem is first among the causes in %d of %d, and critical in %d, want 9 of 10", first, repeats, critical)
+		// Of few one may miss: of three at nine in ten all do well in three runs of four only.
+		most := repeats / 10
+		if repeats < 10 {
+			most = 1
+		}
+		if first < repeats-most || critical < repeats-most {
+			t.Errorf("work_mem is first among the causes in %d of %d, and critical in %d, want 9 of 10, and all but one of fewer", first, repeats, critical)
 		}
 	})
 	for i := range repeats {
