@@ -4,7 +4,6 @@ package beam_test
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,14 +22,7 @@ import (
 // password, and gives it.
 func kept(t *testing.T, all []penumbra.Observation) string {
 	t.Helper()
-	server, err := pgtest.Start(pgtest.Options{})
-	if errors.Is(err, pgtest.ErrNone) && os.Getenv("REQUIRE_TOOLS") != "1" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Remove)
+	server := pgtest.Own(t, pgtest.Options{})
 	name := server.Create(t)
 	if err := server.SQL("postgres", "CREATE ROLE "+pgtest.Guarded+" LOGIN PASSWORD 'correct horse'", "ALTER DATABASE "+name+" OWNER TO "+pgtest.Guarded); err != nil {
 		t.Fatal(err)

@@ -269,15 +269,29 @@ func Shared(tb testing.TB, o Options) *Server {
 	if shared.server == nil && shared.err == nil {
 		shared.server, shared.err = Start(o)
 	}
-	switch err := shared.err; {
+	there(tb, shared.err)
+	return shared.server
+}
+
+// Own returns a server of a test's own, which is gone with it.
+func Own(tb testing.TB, o Options) *Server {
+	tb.Helper()
+	s, err := Start(o)
+	there(tb, err)
+	tb.Cleanup(s.Remove)
+	return s
+}
+
+// there ends a test that has no server.
+func there(tb testing.TB, err error) {
+	tb.Helper()
+	switch {
 	case err == nil:
-		return shared.server
 	case !errors.Is(err, ErrNone) || os.Getenv("REQUIRE_TOOLS") == "1":
 		tb.Fatal(err)
 	default:
 		tb.Skip(err)
 	}
-	return nil
 }
 
 // Main runs a package's tests and removes the server that they shared.

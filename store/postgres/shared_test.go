@@ -182,12 +182,7 @@ func TestAlone(t *testing.T) {
 // acknowledged is there whole, none of the others in part, and the same store goes on.
 func TestServerCrash(t *testing.T) {
 	t.Parallel()
-	pgtest.Shared(t, pgtest.Options{}) // or skip
-	server, err := pgtest.Start(pgtest.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Remove)
+	server := pgtest.Own(t, pgtest.Options{})
 	s := closing(t, open(t, server.Connection("postgres", "postgres")))
 	const size = 10
 	batch := func(n int) (out []penumbra.Observation) {

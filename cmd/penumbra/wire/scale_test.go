@@ -5,7 +5,6 @@ package wire
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -226,14 +225,7 @@ func (x *scaling) configure() {
 		c.Model = family
 	}
 	if x.store == "postgres" {
-		x.server, err = pgtest.Start(pgtest.Options{Durable: true})
-		if errors.Is(err, pgtest.ErrNone) && os.Getenv("REQUIRE_TOOLS") != "1" {
-			x.b.Skip(err)
-		}
-		if err != nil {
-			x.b.Fatal(err)
-		}
-		x.b.Cleanup(x.server.Remove)
+		x.server = pgtest.Own(x.b, pgtest.Options{Durable: true})
 		c.Store = x.server.Connection("postgres", x.server.Create(x.b))
 	}
 	x.config = c

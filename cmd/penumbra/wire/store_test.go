@@ -4,7 +4,6 @@ package wire
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -30,14 +29,7 @@ func configured(t *testing.T, text string) (*Config, error) {
 // databaseOf starts a PostgreSQL server and returns the URL of a database in it.
 func databaseOf(t *testing.T) string {
 	t.Helper()
-	server, err := pgtest.Start(pgtest.Options{})
-	if errors.Is(err, pgtest.ErrNone) && os.Getenv("REQUIRE_TOOLS") != "1" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Remove)
+	server := pgtest.Own(t, pgtest.Options{})
 	return server.Connection("postgres", server.Create(t))
 }
 
