@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"iter"
 	"slices"
 	"time"
 
@@ -35,37 +34,24 @@ func NewPast(ctx context.Context, cfg Config) (*Past, error) {
 	if err != nil {
 		return nil, err
 	}
-	store := e.cfg.Store
-	e.cfg.Store = upTo{store, sequence}
-	past, err := e.fold(ctx)
-	e.cfg.Store = store
+	past, err := e.fold(ctx, sequence)
 	if err != nil {
 		return nil, err
 	}
-	return &Past{engine: e, past: past, sequence: sequence, built: time.Now(), took: time.Since(began)}, nil
-}
-
-// upTo is a store as it was when an observation was the last.
-type upTo struct {
-	Store
-	sequence int64
-}
-
-func (s upTo) Observations(ctx context.Context, q penumbra.ObservationQuery) iter.Seq2[penumbra.Observation, error] {
-	q.UpTo = s.sequence
-	return s.Store.Observations(ctx, q)
+	// Without a number nothing bounds what was read.
+	return &Past{engine: e, past: past, sequence: sequence, broken: sequence == 0 && len(past.resources) > 0, built: time.Now(), took: time.Since(began)}, nil
 }
 
 // Outdated reports whether another one should be built: reading failed in the middle,
 // the model that serves is another one by now, or something came late, though for that
 // no more often than takes a fifth of the time.
 func (p *Past) Outdated(ctx context.Context) (bool, error) {
-	now := blank(p.engine.cfg)
-	if err := now.loadModel(ctx); err != nil {
+	now, _, err := p.engine.serves(ctx)
+	if err != nil {
 		return false, err
 	}
 	rested := time.Since(p.built) > max(replayRest, time.Duration(float64(p.took)*(1/replayShare-1)))
-	return p.broken || !now.model.same(&p.engine.model) || len(p.past.behind) > 0 && rested, nil
+	return p.broken || !now.same(&p.engine.model) || len(p.past.behind) > 0 && rested, nil
 }
 
 // Follow takes in what was stored since.

@@ -29,7 +29,7 @@ func (e *Engine) begin(ctx context.Context) error {
 // timeline, the shadow from its last checkpoint and what came in after it, or
 // from the whole timeline if there is none that can be read.
 func (e *Engine) restore(ctx context.Context) error {
-	p, err := e.fold(ctx)
+	p, err := e.fold(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -44,8 +44,8 @@ type past struct {
 	behind    map[penumbra.Address]bool // the resources that something came late of
 }
 
-// fold reads the timelines.
-func (e *Engine) fold(ctx context.Context) (past, error) {
+// fold reads the timelines, up to a number if it is not 0.
+func (e *Engine) fold(ctx context.Context, upTo int64) (past, error) {
 	shadow, err := e.newShadow()
 	if err != nil {
 		return past{}, err
@@ -55,7 +55,7 @@ func (e *Engine) fold(ctx context.Context) (past, error) {
 	p := past{shadow, map[penumbra.Address]*tracked{}, e.cfg.newLimits(), map[penumbra.Address]bool{}}
 	first := len(e.resources) == 0 // a rebuild has its changes and its network
 	recent := e.cfg.Now().Add(-changesFor)
-	for o, err := range e.cfg.Store.Observations(ctx, penumbra.ObservationQuery{}) {
+	for o, err := range e.cfg.Store.Observations(ctx, penumbra.ObservationQuery{UpTo: upTo}) {
 		if err != nil {
 			return p, err
 		}
@@ -65,7 +65,7 @@ func (e *Engine) fold(ctx context.Context) (past, error) {
 		}
 	}
 	if from > 0 {
-		for o, err := range e.cfg.Store.Observations(ctx, penumbra.ObservationQuery{After: from}) {
+		for o, err := range e.cfg.Store.Observations(ctx, penumbra.ObservationQuery{After: from, UpTo: upTo}) {
 			if err != nil {
 				return p, err
 			}

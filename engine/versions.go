@@ -35,27 +35,15 @@ func (s *serving) checkpoint() string {
 	return name
 }
 
-// loadModel reads which version is active. With a family that is fixed a version
-// of another one is passed over.
+// loadModel reads which version is active, and what is in it. With a family that is fixed
+// a version of another one is passed over.
 func (e *Engine) loadModel(ctx context.Context) error {
-	s := serving{family: e.cfg.ModelName}
-	if s.family == AutoModel {
-		s.family = FirstFamily
-	}
-	versions, err := e.cfg.Store.Versions(ctx)
+	s, passed, err := e.serves(ctx)
 	if err != nil {
 		return err
 	}
-	for _, v := range versions {
-		switch {
-		case v.State == penumbra.TakenBackVersion && v.Origin == penumbra.LearntVersion:
-			s.withheld = append(s.withheld, v.Created)
-		case v.State != penumbra.ActiveVersion || e.cfg.NewFamily == nil:
-		case e.cfg.ModelName == AutoModel || e.cfg.ModelName == v.Family:
-			s.active, s.family = v, v.Family
-		default:
-			e.log.Warn("the active version of the model is of another family than the configuration asks for", "version", v.Number, "family", v.Family, "model", e.cfg.ModelName)
-		}
+	for _, v := range passed {
+		e.log.Warn("the active version of the model is of another family than the configuration asks for", "version", v.Number, "family", v.Family, "model", e.cfg.ModelName)
 	}
 	if s.active.Number > 0 {
 		if s.body, err = e.cfg.Store.VersionBody(ctx, s.active.Number); err != nil {
@@ -67,6 +55,28 @@ func (e *Engine) loadModel(ctx context.Context) error {
 	e.model = s
 	e.catalogue.Serves(s.family, s.active.Number)
 	return nil
+}
+
+// serves returns the model that the versions in the store say, without what is in it, and
+// those that are active and passed over.
+func (e *Engine) serves(ctx context.Context) (s serving, passed []penumbra.ModelVersion, err error) {
+	s.family = e.cfg.ModelName
+	if s.family == AutoModel {
+		s.family = FirstFamily
+	}
+	versions, err := e.cfg.Store.Versions(ctx)
+	for _, v := range versions {
+		switch {
+		case v.State == penumbra.TakenBackVersion && v.Origin == penumbra.LearntVersion:
+			s.withheld = append(s.withheld, v.Created)
+		case v.State != penumbra.ActiveVersion || e.cfg.NewFamily == nil:
+		case e.cfg.ModelName == AutoModel || e.cfg.ModelName == v.Family:
+			s.active, s.family = v, v.Family
+		default:
+			passed = append(passed, v)
+		}
+	}
+	return s, passed, err
 }
 
 // newShadow makes the shadow that the model starts from.

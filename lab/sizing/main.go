@@ -1,4 +1,4 @@
-// Sizing answers one question: what does a fleet of a given size need, and what is used
+// Command sizing answers one question: what does a fleet of a given size need, and what is used
 // up first? It reckons with rates that were measured (measured.json says with which
 // command), with list prices (prices.json), and with a fleet that is assumed (its flags),
 // and simulates the queues in front of what there is one of. It prints two tables:
