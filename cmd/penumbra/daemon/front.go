@@ -61,7 +61,7 @@ type shared struct {
 // leading is a handler for the time in which this node leads.
 type leading struct {
 	handler http.Handler
-	over    <-chan struct{}
+	over    context.Context
 	work    sync.WaitGroup
 	mu      sync.Mutex
 	closed  bool
@@ -95,13 +95,7 @@ func (f *shared) lead(w http.ResponseWriter, r *http.Request) bool {
 	defer l.work.Done()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	go func() {
-		select {
-		case <-l.over:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+	defer context.AfterFunc(l.over, cancel)()
 	l.handler.ServeHTTP(w, r.WithContext(ctx))
 	return true
 }
@@ -113,7 +107,8 @@ const lastOfTurn = time.Second
 // serve answers with h in the place of passing on. When ctx ends, requests at work are
 // waited for a little, and then given up: another node may lead by now.
 func (f *shared) serve(ctx context.Context, h http.Handler) error {
-	over := make(chan struct{})
+	over, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	l := &leading{handler: h, over: over}
 	f.leading.Store(l)
 	<-ctx.Done()
@@ -130,7 +125,7 @@ func (f *shared) serve(ctx context.Context, h http.Handler) error {
 	case <-done:
 	case <-time.After(lastOfTurn):
 	}
-	close(over)
+	end()
 	<-done
 	return nil
 }

@@ -121,7 +121,7 @@ func (a *app) turn(ctx context.Context, c *wire.Config, o wire.Options, nodes *w
 		return err
 	case err == nil && lost == nil:
 		return nil
-	case lost == nil && !passing(err):
+	case lost == nil && !penumbra.KindOf(err).Retry():
 		return err
 	}
 	log.Warn("this node leads no longer", "error", errors.Join(lost, err))
@@ -130,13 +130,4 @@ func (a *app) turn(ctx context.Context, c *wire.Config, o wire.Options, nodes *w
 	case <-time.After(again):
 	}
 	return nil
-}
-
-// passing reports whether an error is one that a node gets over.
-func passing(err error) bool {
-	switch penumbra.KindOf(err) {
-	case penumbra.Locked, penumbra.Unavailable:
-		return true
-	}
-	return false
 }

@@ -88,23 +88,36 @@ func (n *Nodes) share(ctx context.Context) error {
 	if _, err := SecretFile(dir, TokenFile); err != nil {
 		return err
 	}
+	err := eachKey(dir, n.master, func(name string, sealed []byte) error {
+		_, err := n.store.AddFile(ctx, name, sealed)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return n.fetch(ctx) // another node may have been first
+}
+
+// eachKey calls keep with each of the shared keys that a data directory has, encrypted.
+// One that it lacks comes from elsewhere.
+func eachKey(dir string, master atrest.Master, keep func(name string, sealed []byte) error) error {
 	for _, name := range sharedKeys {
 		body, err := os.ReadFile(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // it comes from elsewhere
+			continue
+		}
+		var sealed []byte
+		if err == nil {
+			sealed, err = master.Seal(body)
+		}
+		if err == nil {
+			err = keep(name, sealed)
 		}
 		if err != nil {
-			return err
-		}
-		sealed, err := n.master.Seal(body)
-		if err != nil {
-			return err
-		}
-		if _, err := n.store.AddFile(ctx, name, sealed); err != nil {
 			return err
 		}
 	}
-	return n.fetch(ctx) // another node may have been first
+	return nil
 }
 
 // right returns an error unless this node has the keys of a database that was worked on
@@ -147,23 +160,8 @@ func (c *Config) ShareKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range sharedKeys {
-		body, err := os.ReadFile(filepath.Join(c.DataDir(), name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		var sealed []byte
-		if err == nil {
-			sealed, err = master.Seal(body)
-		}
-		if err == nil {
-			err = s.SaveFile(ctx, name, sealed)
-		}
-		if err != nil {
-			return errors.Join(err, s.Close())
-		}
-	}
-	return s.Close()
+	err = eachKey(c.DataDir(), master, func(name string, sealed []byte) error { return s.SaveFile(ctx, name, sealed) })
+	return errors.Join(err, s.Close())
 }
 
 // planSharer is a store that has proposals kept only once all nodes can get at their
