@@ -79,11 +79,15 @@ func (s *series) open(k key, j *judged, threshold float64) {
 			break
 		}
 	}
-	up := j.z[j.by] > 0
+	low, high := s.reach(deviation)
 	e := &episode{
 		Kind: penumbra.LevelShift, Time: j.time, Value: j.value, Expected: j.base, PValue: j.joint, By: j.by, Out: 1, Away: j.stable,
+		Low: j.base - j.wide*low, High: j.base + j.wide*high,
 		ToldSize: math.Abs(j.departure), ToldP: j.joint,
 	}
+	// Which way it goes is where the value is, if that is out of the band, whatever
+	// noticed: after a steep rise it may fall as steeply and still be far above.
+	up := j.value > e.High || j.z[j.by] > 0 && j.value >= e.Low
 	switch j.by {
 	case innovation, deviation, brief:
 		if s.Streak.Length < lasts || s.Streak.Up != up {
@@ -103,8 +107,6 @@ func (s *series) open(k key, j *judged, threshold float64) {
 		e.Onset = s.since(side(up), j)
 	}
 	e.Up = up
-	low, high := s.reach(deviation)
-	e.Low, e.High = j.base-j.wide*low, j.base+j.wide*high
 	e.ID = identity(k, "out", e.Onset)
 	s.Open = e
 	s.follow(j)
