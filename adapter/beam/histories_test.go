@@ -32,6 +32,14 @@ func plain(t *testing.T, history string) []penumbra.Observation {
 	return all
 }
 
+// elsewhere is Spark where scripts/spark.sh runs the tests beside one, and Prism where not.
+func elsewhere() beam.Runner {
+	if endpoint := os.Getenv("SPARK_ENDPOINT"); endpoint != "" {
+		return beam.Runner{Name: "spark", Endpoint: endpoint}
+	}
+	return prism
+}
+
 // TestScoresOfHistories scores a public history, by a model that learnt it, in
 // the pipeline and in one process.
 func TestScoresOfHistories(t *testing.T) {
@@ -40,7 +48,7 @@ func TestScoresOfHistories(t *testing.T) {
 	m := learnt(shadow.NewPooled(shadow.Options{}), all)
 	at := all[len(all)-1].Time.Add(time.Hour)
 	folder := t.TempDir()
-	if _, err := beam.Score(context.Background(), beam.Scoring{Files: []string{name}, Checkpoint: checkpoint(t, m), At: at, Out: folder}, prism); err != nil {
+	if _, err := beam.Score(context.Background(), beam.Scoring{Files: []string{name}, Checkpoint: checkpoint(t, m), At: at, Out: folder}, elsewhere()); err != nil {
 		t.Fatal(err)
 	}
 	got, here := scores(t, folder), scoredHere(m, all, at)
@@ -55,7 +63,7 @@ func TestScoresOfHistories(t *testing.T) {
 		}
 		same(t, got[a], want)
 	}
-	t.Logf("%d resources, of which %d have plain secrets", len(got), sealed)
+	t.Logf("on %s: %d resources, of which %d have plain secrets", elsewhere().Name, len(got), sealed)
 	if sealed > len(got)/20 {
 		t.Errorf("%d of %d resources could not be compared", sealed, len(got))
 	}
@@ -125,7 +133,8 @@ func TestTrainingOnHistories(t *testing.T) {
 // TestSplitByTime trains on the earlier four fifths of a public estate's time, in
 // one process and in shards, and judges what each left on the last fifth, see
 // judgedLater. It prints the table of docs/scale.md, and holds nothing to
-// anything: what is true of these estates is there to be read. PENUMBRA_SPLIT names
+// anything: what is true of these estates is there to be read. Within scripts/spark.sh
+// the shards are trained on Spark. PENUMBRA_SPLIT names
 // the history, PENUMBRA_SHARE the earlier share of its time that is looked at at
 // all, 1 if it is not set.
 func TestSplitByTime(t *testing.T) {
@@ -152,7 +161,7 @@ func TestSplitByTime(t *testing.T) {
 	for _, shards := range []int{1, 4} {
 		began := time.Now()
 		names = append(names, fmt.Sprintf("%d shards, 1 round", shards))
-		checkpoints = append(checkpoints, trainedThere(t, beam.Training{Files: []string{file(t, name)}, Until: cut, Shards: shards, Seed: 1}, prism))
+		checkpoints = append(checkpoints, trainedThere(t, beam.Training{Files: []string{file(t, name)}, Until: cut, Shards: shards, Seed: 1}, elsewhere()))
 		fmt.Printf("%s: %v\n", names[len(names)-1], time.Since(began).Round(time.Second))
 	}
 	c := judgedLater(t, all, cut, names, checkpoints, backtest.Options{Seed: 1, Bootstrap: 500})

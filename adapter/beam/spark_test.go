@@ -19,8 +19,9 @@ import (
 // TestSpark trains a model on a real Spark through Beam's job server, scores a fleet
 // with it, and judges another there. It holds the model to that of Prism, byte for
 // byte; its PR-AUC on a later time to that of the model that one process trained, to
-// 1 %; the scores to those of one process, to 1e-6; the report to that of Prism. It starts itself again within scripts/spark.sh. Without
-// what that needs it is skipped, or fails where REQUIRE_TOOLS=1.
+// 1 %; the scores to those of one process, to 1e-6; the report to that of Prism. It starts
+// itself again within scripts/spark.sh, with the test that scores a public history where that is at
+// hand. Without what that needs it is skipped, or fails where REQUIRE_TOOLS=1.
 func TestSpark(t *testing.T) {
 	endpoint := os.Getenv("SPARK_ENDPOINT")
 	if endpoint == "" {
@@ -31,7 +32,7 @@ func TestSpark(t *testing.T) {
 			}
 			t.Skipf("no Spark: %s", out)
 		}
-		cmd := exec.Command(script, os.Args[0], "-test.run=^TestSpark$", "-test.v", "-test.timeout=15m")
+		cmd := exec.Command(script, os.Args[0], "-test.run=^Test(Spark|ScoresOfHistories)$", "-test.v", "-test.timeout=15m")
 		out, err := cmd.CombinedOutput()
 		t.Logf("within scripts/spark.sh:\n%s", out)
 		if err != nil {
