@@ -30,7 +30,7 @@ var acts = map[string]penumbra.Act{
 
 	"get-status": "status.read", "list-resources": "resource.read", "get-shadow": "resource.read", "explain": "resource.read",
 	"list-drifts": "drift.read", "get-drift": "drift.read", "list-anomalies": "anomaly.read", "get-anomaly": "anomaly.read",
-	"list-rollups": "metric.read", "list-inputs": "input.read", "list-unmapped": "input.read", "stream-news": "news.read",
+	"list-rollups": "metric.read", "list-inputs": "input.read", "list-unmapped": "input.read", "stream-news": "news.read", "list-nodes": "input.read",
 	"list-knowledge": "knowledge.read", "get-model": "model.read", "list-model-versions": "model.read",
 
 	"acknowledge-drift": "drift.acknowledge", "snooze-drift": "drift.snooze", "accept-drift": "drift.accept",

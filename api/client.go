@@ -182,6 +182,12 @@ func (c *Client) RollbackModel(ctx context.Context, by string) (penumbra.ModelVe
 	return out, c.call(ctx, http.MethodPost, "/v1/model/rollback", in.Body, &out)
 }
 
+// Nodes implements [Watcher].
+func (c *Client) Nodes(ctx context.Context) (penumbra.Nodes, error) {
+	var out penumbra.Nodes
+	return out, c.get(ctx, "/v1/nodes", nil, &out)
+}
+
 // Inputs implements [Listener].
 func (c *Client) Inputs(ctx context.Context) ([]penumbra.InputStatus, error) {
 	var list inputList

@@ -75,7 +75,7 @@ func fullRecorder(t *testing.T) *recorder {
 	anomaly := exampleAnomaly()
 	anomaly.Suspects = append(anomaly.Suspects, penumbra.Suspect{Resource: hostileAddress, Path: "password", Before: hidden, After: penumbra.Value{}, Time: exampleTime, Probability: 0.04})
 	return &recorder{
-		inputs: exampleInputs(), unmapped: exampleUnmapped(), remapped: penumbra.RemapReport{Tried: 9, Mapped: 4},
+		nodes: exampleNodes(), inputs: exampleInputs(), unmapped: exampleUnmapped(), remapped: penumbra.RemapReport{Tried: 9, Mapped: 4},
 		anomalies: []penumbra.Anomaly{anomaly, {ID: "a-1", Kind: penumbra.Silence, Time: exampleTime, Ended: exampleTime.Add(time.Hour)}}, rollups: []penumbra.Rollup{exampleRollup()},
 		known: []penumbra.KnowledgeEntry{exampleKnowledge()}, channels: []penumbra.ChannelStatus{exampleChannel()}, notices: []penumbra.Notice{exampleNotice()},
 		recording: "v-1", recorded: exampleRecorded(),
@@ -192,6 +192,7 @@ func TestRoundTrip(t *testing.T) {
 		{func(ctx context.Context, c *Client) (any, error) { return c.AddVersion(ctx, exampleVersion(), large) }, r.versions[0], []any{"AddVersion", exampleVersion(), large}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Promote(ctx, 3, "alice", "a <reason>") }, r.versions[0], []any{"Promote", 3, "alice", "a <reason>"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.RollbackModel(ctx, "alice") }, r.versions[0], []any{"RollbackModel", "alice"}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.Nodes(ctx) }, r.nodes, []any{"Nodes"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Inputs(ctx) }, r.inputs, []any{"Inputs"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Unmapped(ctx, 40) }, r.unmapped, []any{"Unmapped", 41}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Unmapped(ctx, 0) }, r.unmapped, []any{"Unmapped", 1001}},

@@ -38,6 +38,13 @@ func exampleStatus() penumbra.Status {
 	}
 }
 
+func exampleNodes() penumbra.Nodes {
+	return penumbra.Nodes{Time: exampleTime, Nodes: []penumbra.Node{
+		{Name: "a", Address: "https://a.internal:7676", Version: "0.1.0", Seen: exampleTime.Add(-time.Second), Leads: true},
+		{Name: "b", Address: "https://b.internal:7676", Version: "0.1.0", Seen: exampleTime.Add(-2 * time.Second)},
+	}}
+}
+
 func exampleInputs() []penumbra.InputStatus {
 	return []penumbra.InputStatus{
 		{Name: "db-log", Kind: "postgresql", Last: exampleTime, Lag: 400 * time.Millisecond, Records: 18450, Mapped: 17200, Skipped: 35, Denied: 5, Unmapped: 1210, Bad: 2},

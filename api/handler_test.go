@@ -227,7 +227,7 @@ func TestOne(t *testing.T) {
 			t.Errorf("%snone answers %d", path, w.Code)
 		}
 	}
-	for _, path := range []string{"/v1/resources", "/v1/drifts", "/v1/runs", "/v1/drifts/d/proposals", "/v1/inputs", "/v1/unmapped", "/v1/anomalies", "/v1/metrics", "/v1/recordings/v/values"} {
+	for _, path := range []string{"/v1/resources", "/v1/drifts", "/v1/runs", "/v1/drifts/d/proposals", "/v1/inputs", "/v1/nodes", "/v1/unmapped", "/v1/anomalies", "/v1/metrics", "/v1/recordings/v/values"} {
 		if w := request(empty, "GET", path, "", nil); strings.Contains(w.Body.String(), "null") || !strings.Contains(w.Body.String(), "[]") {
 			t.Errorf("%s: an empty list is %s", path, w.Body)
 		}

@@ -48,6 +48,7 @@ type recorder struct {
 	report    penumbra.IngestReport
 	model     penumbra.ModelStatus
 	versions  []penumbra.ModelVersion
+	nodes     penumbra.Nodes
 	inputs    []penumbra.InputStatus
 	unmapped  penumbra.Unmapped
 	remapped  penumbra.RemapReport
@@ -235,6 +236,10 @@ func (r *recorder) Promote(_ context.Context, number int, by, forced string) (pe
 
 func (r *recorder) RollbackModel(_ context.Context, by string) (penumbra.ModelVersion, error) {
 	return first(r.versions), r.record("RollbackModel", by)
+}
+
+func (r *recorder) Nodes(context.Context) (penumbra.Nodes, error) {
+	return r.nodes, r.record("Nodes")
 }
 
 func (r *recorder) Inputs(context.Context) ([]penumbra.InputStatus, error) {

@@ -60,6 +60,15 @@ func addWatching(a huma.API, s Watcher) {
 		return s.Status(ctx)
 	})
 
+	answer(a, route{http.MethodGet, "/v1/nodes", "list-nodes", "watch",
+		"Nodes", "The processes that share the store and were heard of within a day: which of them leads, and when each was heard of last. None where one process has the store to itself. See docs/nodes.md.",
+		exampleNodes(),
+	}, func(ctx context.Context, _ *none) (penumbra.Nodes, error) {
+		nodes, err := s.Nodes(ctx)
+		nodes.Nodes = orEmpty(nodes.Nodes)
+		return nodes, err
+	})
+
 	pages(a, route{http.MethodGet, "/v1/resources", "list-resources", "watch",
 		"Resources", "The selected resources, the gravest verdict first, then by address.",
 		resourceList{Resources: exampleResources(), Found: len(exampleResources())},

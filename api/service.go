@@ -24,6 +24,8 @@ type Watcher interface {
 	// query's limit, in the same order.
 	FindResources(ctx context.Context, q penumbra.ResourceQuery) (penumbra.ResourcePage, error)
 	FindDrifts(ctx context.Context, q penumbra.DriftQuery) (penumbra.DriftPage, error)
+	// Nodes returns the processes that share the store, none where one has it to itself.
+	Nodes(ctx context.Context) (penumbra.Nodes, error)
 }
 
 // An Explainer says why.

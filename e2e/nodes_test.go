@@ -150,6 +150,11 @@ func TestNodes(t *testing.T) {
 		t.Errorf("b has not got what the nodes share: %v", err)
 	}
 
+	c.until("all nodes are known, and that a leads", func() bool {
+		known, err := c.client().Nodes(t.Context())
+		return err == nil && len(known.Nodes) == 3 && known.Nodes[0].Name == "a" && known.Nodes[0].Leads && !known.Nodes[1].Leads && !known.Gone(&known.Nodes[2])
+	})
+
 	// News reach who listens at another node than the one that works.
 	heard := make(chan penumbra.News, 64)
 	listening, stop := context.WithCancel(t.Context())

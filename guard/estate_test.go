@@ -305,6 +305,10 @@ func (e *estate) RollbackModel(_ context.Context, by string) (penumbra.ModelVers
 	return penumbra.ModelVersion{}, nil
 }
 
+func (e *estate) Nodes(context.Context) (penumbra.Nodes, error) {
+	return penumbra.Nodes{Nodes: []penumbra.Node{{Name: "a"}}}, nil
+}
+
 func (e *estate) Inputs(context.Context) ([]penumbra.InputStatus, error) {
 	return []penumbra.InputStatus{{Name: "logs"}}, nil
 }

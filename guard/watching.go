@@ -203,6 +203,14 @@ func (s *Service) Drifts(ctx context.Context, q penumbra.DriftQuery) ([]penumbra
 	return out, nil
 }
 
+// Nodes implements [api.Watcher].
+func (s *Service) Nodes(ctx context.Context) (penumbra.Nodes, error) {
+	if err := s.Reach(ctx, "input.read"); err != nil {
+		return penumbra.Nodes{}, err
+	}
+	return s.inner.Nodes(ctx)
+}
+
 // Inputs implements [api.Listener].
 func (s *Service) Inputs(ctx context.Context) ([]penumbra.InputStatus, error) {
 	if err := s.Reach(ctx, "input.read"); err != nil {

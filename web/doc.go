@@ -65,6 +65,8 @@ type Listener interface {
 	Anomalies(ctx context.Context, q penumbra.AnomalyQuery) ([]penumbra.Anomaly, error)
 	// Rollups returns what is kept of metrics, the oldest first.
 	Rollups(ctx context.Context, q penumbra.RollupQuery) ([]penumbra.Rollup, error)
+	// Nodes returns the processes that share the store, none where one has it to itself.
+	Nodes(ctx context.Context) (penumbra.Nodes, error)
 	// Unmapped sums up the log records that nobody knows the resource of, at most
 	// limit kinds.
 	Unmapped(ctx context.Context, limit int) (penumbra.Unmapped, error)

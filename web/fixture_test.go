@@ -59,6 +59,7 @@ type shop struct {
 	model    penumbra.ModelStatus
 	versions []penumbra.ModelVersion
 	unmapped penumbra.Unmapped
+	nodes    penumbra.Nodes
 	accounts []penumbra.Account
 	tokens   []penumbra.Token
 	unshown  error         // of accounts
@@ -316,6 +317,8 @@ func (s *shop) Model(context.Context) (penumbra.ModelStatus, error) { return s.m
 
 func (s *shop) Versions(context.Context) ([]penumbra.ModelVersion, error) { return s.versions, nil }
 
+func (s *shop) Nodes(context.Context) (penumbra.Nodes, error) { return s.nodes, nil }
+
 func (s *shop) Unmapped(context.Context, int) (penumbra.Unmapped, error) { return s.unmapped, nil }
 
 func (s *shop) Reject(_ context.Context, proposal, by, reason string) error {
@@ -433,6 +436,11 @@ func (s *shop) addTrust() {
 			Lines: []string{"instance_class db.t3.small → db.t3.large", "latency_seconds rose " + hostile}, Created: before(21 * time.Minute), State: penumbra.NoticeSent, Attempts: 1, Sent: before(20 * time.Minute)},
 		{ID: "m-next", Channel: "pager", About: penumbra.AboutDrift, Verb: penumbra.NoticeOpened, Severity: penumbra.MediumSeverity, Title: "3 drifts on shop", Subjects: []string{"d-db", "d-sg"}, Created: before(5 * time.Minute), State: penumbra.NoticeWaiting, Attempts: 2, Next: fixedNow.Add(4 * time.Minute), Error: "503 Service Unavailable"},
 	}
+	s.nodes = penumbra.Nodes{Time: fixedNow, Nodes: []penumbra.Node{
+		{Name: "a", Address: "https://a.internal:7676", Version: "0.1.0", Seen: before(time.Second), Leads: true},
+		{Name: "b", Address: "https://b.internal:7676", Version: "0.1.0", Seen: before(2 * time.Second)},
+		{Name: "c", Address: "https://c.internal:7676/?a=<b>", Version: "0.1.0", Seen: before(time.Hour)},
+	}}
 	s.unmapped = penumbra.Unmapped{Records: 1210, Kinds: []penumbra.UnmappedKind{{Input: "db-log", Format: "postgresql", Action: "ALTER ROLE", Target: "app", Reason: "no resource has that name", Count: 1200, Last: before(time.Hour), Example: hostile}}}
 }
 

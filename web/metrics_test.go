@@ -42,7 +42,16 @@ func TestOverviewTellsOfMetrics(t *testing.T) {
 	if got := text(one(t, sources, "section", "aria-labelledby=stacks")); !shows(got, "postgres: too many connections, 3 times in a row") || !shows(got, "postgres 1m0s 4 min ago") {
 		t.Errorf("sources: %s", got)
 	}
-	s.anomalies, s.status.Inputs = nil, nil
+	nodes := text(one(t, sources, "section", "aria-labelledby=nodes"))
+	for _, want := range []string{"a leads https://a.internal:7676", "b stands by https://b.internal:7676", "c not heard of https://c.internal:7676/?a=<b>"} {
+		if !shows(nodes, want) {
+			t.Errorf("nodes do not show %q: %s", want, nodes)
+		}
+	}
+	s.anomalies, s.status.Inputs, s.nodes = nil, nil, penumbra.Nodes{}
+	if len(all(signIn(t, s).page("/sources"), "section", "aria-labelledby=nodes")) != 0 {
+		t.Error("nodes are shown where there is one process")
+	}
 	doc = signIn(t, s).page("/")
 	if len(all(doc, "section", "aria-labelledby=anomalies")) != 0 {
 		t.Error("empty sections are shown")

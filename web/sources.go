@@ -19,10 +19,17 @@ const (
 // sourcePage is the health of all that is read, and what could not be.
 type sourcePage struct {
 	Status     penumbra.Status
+	Nodes      []sharing
 	Failing    []failingSource
 	NotChecked int
 	Reasons    []notChecked // the most frequent first
 	Unmapped   penumbra.Unmapped
+}
+
+// sharing is a node that shares the store.
+type sharing struct {
+	penumbra.Node
+	Gone bool
 }
 
 // notChecked is a reason why resources could not be read.
@@ -38,6 +45,13 @@ func (s *site) sources(w http.ResponseWriter, r *http.Request, sess session) err
 		return err
 	}
 	page := sourcePage{Status: status, NotChecked: status.Verdicts[penumbra.NotChecked], Failing: failing(&status)}
+	nodes, err := s.service.Nodes(r.Context())
+	if err != nil {
+		return err
+	}
+	for i := range nodes.Nodes {
+		page.Nodes = append(page.Nodes, sharing{nodes.Nodes[i], nodes.Gone(&nodes.Nodes[i])})
+	}
 	if page.NotChecked > 0 {
 		q := penumbra.ResourceQuery{Verdicts: []penumbra.Verdict{penumbra.NotChecked}, Page: penumbra.Page{Limit: readReasons}}
 		found, err := s.service.FindResources(r.Context(), q)

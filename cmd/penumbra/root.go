@@ -50,7 +50,7 @@ exact plan shown.`,
 		&cobra.Group{ID: "access", Title: "Access:"},
 	)
 	root.AddCommand(
-		a.initCommand(), a.checkCommand(), a.statusCommand(), a.shadowCommand(), a.explainCommand(), a.driftCommand(), a.anomaliesCommand(), a.inputsCommand(),
+		a.initCommand(), a.checkCommand(), a.statusCommand(), a.shadowCommand(), a.explainCommand(), a.driftCommand(), a.anomaliesCommand(), a.inputsCommand(), a.nodesCommand(),
 		a.proposalsCommand(), a.approveCommand(), a.rejectCommand(), a.adoptCommand(), a.movedCommand(), a.customizeCommand(), a.rollbackCommand(), a.runCommand(), a.knowledgeCommand(),
 		a.notifyCommand(), a.decisionsCommand(), a.auditCommand(), a.policyCommand(), a.keyCommand(), a.freezeCommand(), a.unfreezeCommand(),
 		a.userCommand(), a.tokenCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(),

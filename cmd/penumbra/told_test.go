@@ -22,6 +22,7 @@ type tale struct {
 	api.Service `json:"-"` // nil: what no script asks for
 
 	Now    penumbra.Status
+	Shared penumbra.Nodes
 	Found  []penumbra.Drift
 	Aside  penumbra.Unmapped
 	Again  penumbra.RemapReport
@@ -46,6 +47,8 @@ func (t *tale) FindDrifts(ctx context.Context, q penumbra.DriftQuery) (penumbra.
 func (t *tale) Runs(_ context.Context, q penumbra.RunQuery) ([]penumbra.Run, error) {
 	return slices.DeleteFunc(slices.Clone(t.Ran), func(r penumbra.Run) bool { return q.ID != "" && q.ID != r.ID }), nil
 }
+
+func (t *tale) Nodes(context.Context) (penumbra.Nodes, error) { return t.Shared, nil }
 
 func (t *tale) Inputs(context.Context) ([]penumbra.InputStatus, error) { return t.Now.Inputs, nil }
 

@@ -179,30 +179,22 @@ func (e *Election) greet(ctx context.Context) error {
 	return err
 }
 
-// Standing is a node and when it was last heard of.
-type Standing struct {
-	Node
-	Seen  time.Time
-	Leads bool
-}
-
 // Nodes returns the nodes that were heard of within a day, by name.
-func (e *Election) Nodes(ctx context.Context) ([]Standing, error) {
-	rows, err := e.store.pool.Query(ctx, `SELECT n.name, n.address, n.version, n.seen, l.until > clock_timestamp()
+func (e *Election) Nodes(ctx context.Context) (penumbra.Nodes, error) {
+	var out penumbra.Nodes
+	rows, err := e.store.pool.Query(ctx, `SELECT n.name, n.address, n.version, n.seen, coalesce(l.until > clock_timestamp(), false), clock_timestamp()
 		FROM nodes n LEFT JOIN leadership l ON l.node = n.name WHERE n.seen > clock_timestamp() - interval '1 day' ORDER BY n.name`)
 	if err == nil {
-		var out []Standing
-		out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Standing, err error) {
-			var leads *bool
-			err = row.Scan(&s.Name, &s.Address, &s.Version, &s.Seen, &leads)
-			s.Leads = leads != nil && *leads
-			return s, err
+		out.Nodes, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (n penumbra.Node, err error) {
+			err = row.Scan(&n.Name, &n.Address, &n.Version, &n.Seen, &n.Leads, &out.Time)
+			n.Seen, out.Time = n.Seen.UTC(), out.Time.UTC()
+			return n, err
 		})
-		if err == nil {
-			return out, nil
-		}
 	}
-	return nil, e.store.fault("ask for the nodes", err)
+	if err != nil {
+		return penumbra.Nodes{}, e.store.fault("ask for the nodes", err)
+	}
+	return out, nil
 }
 
 // termPrefix begins the name of the connections of a term, which the server knows before they can

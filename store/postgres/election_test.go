@@ -98,7 +98,7 @@ func TestOneNodeLeads(t *testing.T) {
 	stop()
 	done.Wait()
 	nodes, err := a.Nodes(t.Context())
-	if err != nil || len(nodes) != 1 || nodes[0].Name != "b" || nodes[0].Version != "v1" || nodes[0].Leads {
+	if err != nil || len(nodes.Nodes) != 1 || nodes.Nodes[0].Name != "b" || nodes.Nodes[0].Version != "v1" || nodes.Nodes[0].Leads || nodes.Gone(&nodes.Nodes[0]) {
 		t.Errorf("the nodes: %+v, %v", nodes, err)
 	}
 }

@@ -26,6 +26,7 @@ type Unguarded struct {
 	Library
 	*Mover
 	api.Tasker
+	Roster
 }
 
 var (

@@ -30,5 +30,5 @@ func (l *Loop) Service() *guard.Service { return guard.New(l.Unguarded(), l.righ
 
 // Unguarded is what it shows to Penumbra itself.
 func (l *Loop) Unguarded() Unguarded {
-	return Unguarded{l.Engine, l.Audit, l.Access, l.Teller, Library{l.Manuals}, l.mover, l.Tasks}
+	return Unguarded{l.Engine, l.Audit, l.Access, l.Teller, Library{l.Manuals}, l.mover, l.Tasks, l.roster}
 }

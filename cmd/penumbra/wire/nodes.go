@@ -70,7 +70,19 @@ type Turn struct {
 	Term postgres.Term
 	past *engine.Past // nil if the timelines have to be read
 
-	master atrest.Master
+	master   atrest.Master
+	election *postgres.Election
+}
+
+// Roster says which nodes share the store: none where one process has it to itself.
+type Roster struct{ election *postgres.Election }
+
+// Nodes implements [api.Watcher].
+func (r Roster) Nodes(ctx context.Context) (penumbra.Nodes, error) {
+	if r.election == nil {
+		return penumbra.Nodes{}, nil
+	}
+	return r.election.Nodes(ctx)
 }
 
 // Nodes is this process among those that share a store.
@@ -136,7 +148,7 @@ func (n *Nodes) Lead(ctx context.Context) (Turn, error) {
 		cancel()
 		switch {
 		case err == nil:
-			return Turn{Term: term, past: h.take(), master: n.master}, nil
+			return Turn{Term: term, past: h.take(), master: n.master, election: n.Election}, nil
 		case penumbra.KindOf(err) == penumbra.Locked || ctx.Err() != nil:
 			quiet = true
 		case quiet:
@@ -182,7 +194,7 @@ func openBriefly(ctx context.Context, c *Config, o Options) (*Loop, error) {
 	err = n.Ready(ctx)
 	var l *Loop
 	if err == nil {
-		o.Turn = &Turn{Term: term, master: n.master}
+		o.Turn = &Turn{Term: term, master: n.master, election: n.Election}
 		l, err = open(ctx, c, o)
 	}
 	if err != nil {

@@ -49,6 +49,8 @@ type Loop struct {
 	// none runs.
 	Tasks api.Tasker
 	mover *Mover
+	// roster says which nodes share the store.
+	roster Roster
 	// Manuals is the knowledge in use.
 	Manuals Manuals
 	// Files says which policies and which knowledge are in use.
@@ -151,8 +153,10 @@ func open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 		return nil, errors.Join(err, release())
 	}
 	cfg.Queue = store.queue
+	var roster Roster
 	if o.Turn != nil {
 		cfg.Past = o.Turn.past
+		roster.election = o.Turn.election
 	}
 	e, err := engine.New(ctx, cfg)
 	if err != nil {
@@ -164,7 +168,7 @@ func open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 	}
 	o.messenger.teller.Store(teller)
 	return &Loop{
-		Engine: e, Audit: log, Access: who, Teller: teller, store: store, Sessions: store, Tasks: noTasks{}, mover: &Mover{c: c},
+		Engine: e, Audit: log, Access: who, Teller: teller, store: store, Sessions: store, Tasks: noTasks{}, mover: &Mover{c: c}, roster: roster,
 		Manuals: reread.base, Files: reread.status, Reread: reread.run,
 		Upkeep: func(ctx context.Context) error { return store.upkeep(ctx, log) },
 		Close: func(ctx context.Context) error {
