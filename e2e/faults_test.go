@@ -37,12 +37,14 @@ import (
 // this machine's.
 //
 //   - FAULTS is how many faults there are, RATE how many observations a second are offered
-//     in all, SEED which faults. With FAULTS given detection has to be back within 10 s,
-//     which asks for a machine with nothing else to do.
+//     in all, SEED which faults, PAUSE how long nothing is done after each ("30s"). With
+//     FAULTS given detection has to be back within 10 s, which asks for a machine with
+//     nothing else to do.
+//   - FAULTS=0 does none, for STEADY ("1m"): what a steady rate costs each process.
 
 func TestNodesUnderFaults(t *testing.T) {
 	if os.Getenv(insideProgram) != "" {
-		newCluster(t).faults(whole("FAULTS", 6), whole("RATE", 1000), os.Getenv("FAULTS") != "")
+		newCluster(t).faults(whole("FAULTS", 6), whole("RATE", 1000), os.Getenv("FAULTS") != "", span("PAUSE", 0), span("STEADY", time.Minute))
 		return
 	}
 	for _, tool := range []string{"ip", "unshare", "nsenter"} {
@@ -89,6 +91,13 @@ func whole(name string, otherwise int) int {
 	return otherwise
 }
 
+func span(name string, otherwise time.Duration) time.Duration {
+	if d, err := time.ParseDuration(os.Getenv(name)); err == nil {
+		return d
+	}
+	return otherwise
+}
+
 // cluster is three nodes on one database, each reached by the network alone.
 type cluster struct {
 	t      *testing.T
@@ -96,6 +105,7 @@ type cluster struct {
 	key    string
 	random *rand.Rand
 	direct *pgx.Conn // to the database, whatever is cut off
+	folder string    // the database server's
 }
 
 // member is a node with a network of its own.
@@ -158,6 +168,7 @@ func (c *cluster) ip(args ...string) {
 func (c *cluster) database(connection string) {
 	_, socket, _ := strings.Cut(connection, "?host=")
 	folder, port, _ := strings.Cut(socket, "&port=")
+	c.folder = folder
 	l, err := net.Listen("tcp", subnet+strconv.Itoa(hub)+":5432")
 	if err != nil {
 		c.t.Fatal(err)
@@ -328,89 +339,30 @@ func (c *cluster) sql(statement string) string {
 	return out
 }
 
-// The fleet whose observations come in: resources of eight settings.
-const (
-	fleet   = 3000
-	perSend = 500
-)
-
-// sender sends observations to a node, and sends again what was not acknowledged.
-type sender struct {
-	c            *cluster
-	m            *member
-	acknowledged atomic.Int64 // the batches, in their order
-	retried      atomic.Int64
-	slowest      time.Duration
-}
-
-// batch is the n-th that a sender sends: the same whenever it is made.
-func (s *sender) batch(n int64, began time.Time) *bytes.Buffer {
-	var b bytes.Buffer
-	for i := range perSend {
-		number := int(n)*perSend + i
-		at := began.Add(time.Duration(number) * time.Millisecond)
-		size := "small"
-		if number/fleet%40 == 7 && number%fleet%100 == 3 { // some drift for a while
-			size = "large"
-		}
-		fmt.Fprintf(&b, `{"kind":"snapshot","time":%q,"resource":"load%d/host.h[%d]","type":"host","settings":{"size":%q,"region":"eu-%d","tags.team":"team%d","port":%d,"public":false,"backup.days":7,"image":"img-%d","monitoring":true},"full":true}`+"\n",
-			at.UTC().Format(time.RFC3339Nano), s.m.i, number%fleet, size, number%3, number%7, 5000+number%10, number%5)
-	}
-	return &b
-}
-
-// run sends at a rate until ctx ends.
-func (s *sender) run(ctx context.Context, rate float64, began time.Time) {
-	client := s.m.client(20 * time.Second)
-	next := time.Now()
-	for ctx.Err() == nil {
-		body := s.batch(s.acknowledged.Load(), began)
-		asked := time.Now()
-		for again := false; ctx.Err() == nil; again = true {
-			if again {
-				s.retried.Add(1)
-				select {
-				case <-ctx.Done():
-				case <-time.After(200 * time.Millisecond):
-				}
-			}
-			r, err := client.Ingest(ctx, bytes.NewReader(body.Bytes()), fmt.Sprintf("load%d", s.m.i))
-			if err == nil {
-				if r.Lines != perSend || r.Bad != 0 {
-					s.c.t.Errorf("a batch was answered %+v", r)
-				}
-				s.acknowledged.Add(1)
-				break
-			}
-		}
-		s.slowest = max(s.slowest, time.Since(asked))
-		next = next.Add(time.Duration(float64(perSend) / rate * float64(time.Second)))
-		if behind := time.Since(next); behind > 10*time.Second {
-			next = time.Now() // what could not be sent is not made up for
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Until(next)):
-		}
-	}
-}
-
-// faults does n of them while observations come in, and holds what is stored against
-// what was acknowledged.
-func (c *cluster) faults(n, rate int, timed bool) {
+// faults does n of them while observations come in, with a rest after each, and holds
+// what is stored against what was acknowledged. Without any, a steady rate goes on for
+// the time given.
+func (c *cluster) faults(n, rate int, timed bool, rest, steady time.Duration) {
 	t := c.t
 	began := time.Now().Add(-48 * time.Hour).Truncate(time.Second)
-	var senders []*sender
+	var all senders
 	sending, stop := context.WithCancel(t.Context())
 	defer stop()
 	var work sync.WaitGroup
 	for _, m := range c.nodes {
-		s := &sender{c: c, m: m}
-		senders = append(senders, s)
-		work.Go(func() { s.run(sending, float64(rate)/float64(len(c.nodes)), began) })
+		s := newSender(c, m, float64(rate)/float64(len(c.nodes)), began)
+		all = append(all, s)
+		work.Go(func() { s.run(sending) })
 	}
 	start := time.Now()
+	var seen watched
+	watching, unwatch := context.WithCancel(t.Context())
+	defer unwatch()
+	work.Go(func() { seen.watch(watching, all, c.led()) })
 	c.probe("before", time.Minute)
+	if n == 0 {
+		c.steady(all, steady)
+	}
 	took := map[string][]time.Duration{}
 	for i := range n {
 		kind := []string{"kill", "pause", "cut"}[i%3]
@@ -434,29 +386,64 @@ func (c *cluster) faults(n, rate int, timed bool) {
 		heal()
 		c.until("the node is back", 2*time.Minute, m.ready)
 		m.hurt.Store(false)
+		time.Sleep(rest)
 	}
-	span := time.Since(start)
+	lasted := time.Since(start)
+	unwatch()
 	c.until("all is taken that was sent last", 2*time.Minute, func() bool {
 		stop()
 		work.Wait()
 		return true
 	})
-	total := int64(0)
-	for _, s := range senders {
-		total += s.acknowledged.Load() * perSend
-		t.Logf("node %d: %d observations acknowledged, %d batches sent again, the slowest after %.1f s", s.m.i, s.acknowledged.Load()*perSend, s.retried.Load(), s.slowest.Seconds())
+	for _, s := range all {
+		t.Logf("node %d: %d observations acknowledged, %d batches sent again, the slowest after %.1f s, the highest backlog %d", s.m.i, s.taken(), s.retried.Load(), s.slowest.Seconds(), s.highest)
 	}
-	t.Logf("%d observations in %.0f s: %.0f a second of %d offered, through %d faults", total, span.Seconds(), float64(total)/span.Seconds(), rate, n)
+	t.Logf("%d observations in %.0f s: %.0f a second of %d offered, through %d faults", all.taken(), lasted.Seconds(), float64(all.taken())/lasted.Seconds(), rate, n)
+	t.Logf("%s", &seen)
 	for _, what := range slices.Sorted(maps.Keys(took)) {
 		all := took[what]
 		slices.Sort(all)
 		t.Logf("%-16s detection back after %.1f s at the median, %.1f s at most, of %d", what, all[len(all)/2].Seconds(), all[len(all)-1].Seconds(), len(all))
 	}
-	c.lost(senders, began)
+	c.lost(all, began)
 	for _, m := range c.nodes {
 		if text := m.log.String(); strings.Contains(text, "panic") {
 			t.Errorf("node %d:\n%s", m.i, text)
 		}
+	}
+}
+
+// warm is for how long a steady rate goes on before it is measured: the fleet is new at
+// first.
+const warm = 10 * time.Second
+
+// steady says what a rate costs each process while nothing is done to any.
+func (c *cluster) steady(all senders, lasts time.Duration) {
+	time.Sleep(warm)
+	leader := c.leader()
+	taken, before, began := all.taken(), c.processors(leader), time.Now()
+	time.Sleep(lasts)
+	took, after := all.taken()-taken, c.processors(leader)
+	c.t.Logf("steady: %d observations in %.0f s, %.0f a second; the backlog in the end %d", took, time.Since(began).Seconds(), float64(took)/time.Since(began).Seconds(), all.backlog())
+	c.t.Logf("processor time an observation: %s", shares(before, after, took, len(c.nodes)))
+	if now := c.leader(); now != leader {
+		c.t.Errorf("node %d led, and node %d does in the end", leader.i, now.i)
+	}
+}
+
+// led returns what reports whether a node leads that nothing was done to.
+func (c *cluster) led() func() bool {
+	conn, err := pgx.Connect(c.t.Context(), os.Getenv(insideServer))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return func() bool {
+		var name string
+		if err := conn.QueryRow(context.Background(), "SELECT node FROM leadership WHERE until > clock_timestamp()").Scan(&name); err != nil {
+			return false
+		}
+		return slices.ContainsFunc(c.nodes, func(m *member) bool { return name == "n"+strconv.Itoa(m.i) && !m.hurt.Load() })
 	}
 }
 
@@ -508,13 +495,13 @@ func (c *cluster) probe(name string, patient time.Duration) time.Duration {
 }
 
 // lost fails if something that was acknowledged is not stored, or is more than once.
-func (c *cluster) lost(senders []*sender, began time.Time) {
+func (c *cluster) lost(all senders, began time.Time) {
 	c.t.Helper()
 	rows, err := c.direct.Query(c.t.Context(), `SELECT r.address, o.time FROM observations o JOIN resources r ON r.id = o.resource WHERE r.address LIKE 'load%'`)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	stored := make([]map[int64]bool, len(senders)) // by sender: the numbers
+	stored := make([]map[int64]bool, len(all)) // by sender: the numbers
 	for i := range stored {
 		stored[i] = map[int64]bool{}
 	}
@@ -531,18 +518,17 @@ func (c *cluster) lost(senders []*sender, began time.Time) {
 	}); err != nil {
 		c.t.Fatal(err)
 	}
-	for i, s := range senders {
+	for i, s := range all {
 		missing := 0
-		acknowledged := s.acknowledged.Load() * perSend
-		for number := range acknowledged {
-			if !stored[i][number] {
+		for number := range (s.low + outstanding) * perSend {
+			if s.has(number) && !stored[i][number] {
 				missing++
 			}
 		}
 		if missing > 0 {
-			c.t.Errorf("%d of %d observations that were acknowledged to node %d are lost", missing, acknowledged, i)
+			c.t.Errorf("%d of %d observations that were acknowledged to node %d are lost", missing, s.taken(), i)
 		}
-		if more := int64(len(stored[i])) - acknowledged; more > perSend {
+		if more := int64(len(stored[i])) - s.taken(); more > outstanding*perSend {
 			c.t.Errorf("%d more observations of node %d are stored than were acknowledged", more, i)
 		}
 	}
