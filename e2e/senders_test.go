@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/penumbra-iac/penumbra/api"
 )
 
 // The fleet whose observations come in: resources of eight settings.
@@ -28,8 +30,13 @@ const (
 // two of them are of one resource, whichever is taken first.
 const outstanding = 4
 
-// sender sends observations to a node by a schedule, whatever becomes of them, and sends
-// again what was not acknowledged. What is due and cannot be sent is its backlog.
+// answerWithin is how long a sender waits before it asks another node: longer than it
+// takes for another one to lead.
+const answerWithin = 7 * time.Second
+
+// sender sends observations to a node by a schedule, whatever becomes of them. What was
+// not acknowledged it sends again, to the next node. What is due and cannot be sent is its
+// backlog.
 type sender struct {
 	c       *cluster
 	m       *member
@@ -76,7 +83,10 @@ func (s *sender) backlog() int64 {
 
 // run sends until ctx ends.
 func (s *sender) run(ctx context.Context) {
-	client := s.m.client(20 * time.Second)
+	var nodes []*api.Client
+	for i := range s.c.nodes {
+		nodes = append(nodes, s.c.nodes[(s.m.i+i)%len(s.c.nodes)].client(answerWithin))
+	}
 	var sending sync.WaitGroup
 	defer sending.Wait()
 	for n := int64(0); ; n++ {
@@ -95,8 +105,8 @@ func (s *sender) run(ctx context.Context) {
 		}
 		sending.Go(func() {
 			body, asked := s.batch(n), time.Now()
-			for {
-				r, err := client.Ingest(ctx, bytes.NewReader(body), "load"+strconv.Itoa(s.m.i))
+			for to := 0; ; to = (to + 1) % len(nodes) {
+				r, err := nodes[to].Ingest(ctx, bytes.NewReader(body), "load"+strconv.Itoa(s.m.i))
 				if err == nil {
 					if r.Lines != perSend || r.Bad != 0 {
 						s.c.t.Errorf("a batch was answered %+v", r)

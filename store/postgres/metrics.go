@@ -148,7 +148,7 @@ func resourcesOf(ctx context.Context, tx pgx.Tx, addresses []penumbra.Address) (
 		names, stacks = append(names, text(a)), append(stacks, text(a.Stack()))
 	}
 	find := func() (missing bool, err error) {
-		rows, err := tx.Query(ctx, `SELECT address, id FROM resources WHERE address = ANY($1)`, names)
+		rows, err := tx.Query(ctx, `SELECT r.address, r.id FROM unnest($1::text[]) u(address), LATERAL (SELECT * FROM resources WHERE address = u.address LIMIT 1) r`, names)
 		if err != nil {
 			return false, err
 		}

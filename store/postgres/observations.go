@@ -54,9 +54,12 @@ type known struct {
 	last       int64                           // the number given last
 	identities map[penumbra.ObservationID]bool // of the records
 	periods    map[int64]bool                  // by start
-	resources  map[penumbra.Address]bool
-	contents   map[contentKey]bool
+	resources  map[penumbra.Address]int64      // their numbers, 0 of one that is not stored
+	contents   map[contentKey]int64            // the same
 }
+
+// making is the number of what this very append stores.
+const making = -1
 
 type contentKey struct {
 	period int64
@@ -65,7 +68,7 @@ type contentKey struct {
 
 // look finds out what is stored already, in one round trip. The transaction is alone.
 func look(ctx context.Context, tx pgx.Tx, records []stored.Record) (*known, error) {
-	k := &known{identities: map[penumbra.ObservationID]bool{}, periods: map[int64]bool{}, resources: map[penumbra.Address]bool{}, contents: map[contentKey]bool{}}
+	k := &known{identities: map[penumbra.ObservationID]bool{}, periods: map[int64]bool{}, resources: map[penumbra.Address]int64{}, contents: map[contentKey]int64{}}
 	n := len(records)
 	times, identities, named := make([]int64, n), make([][]byte, n), [][]byte(nil)
 	var starts, contentStarts []int64
@@ -83,18 +86,19 @@ func look(ctx context.Context, tx pgx.Tx, records []stored.Record) (*known, erro
 			starts = append(starts, start)
 		}
 		if _, asked := k.resources[r.Address]; !asked {
-			k.resources[r.Address] = false
+			k.resources[r.Address] = 0
 			addresses = append(addresses, text(r.Address))
 		}
 		if key := (contentKey{start, r.Digest}); !k.asked(key) {
-			k.contents[key] = false
+			k.contents[key] = 0
 			contentStarts, digests = append(contentStarts, start), append(digests, r.Digest[:])
 		}
 	}
 	var batch pgx.Batch
 	batch.Queue(`SELECT last FROM timelines`).QueryRow(func(row pgx.Row) error { return noTimelines(row.Scan(&k.last)) })
-	// A subquery that has to give one value is looked up for each row, in the one
-	// partition of its time; a join might read them all.
+	// A subquery that has to give one value is looked up for each row, by the index and in
+	// the one partition of its time. A join might read them all, and so might a comparison
+	// with an array: the plan is made when the tables are new, and kept.
 	var id []byte
 	identity := func() error { k.identities[penumbra.ObservationID(id)] = true; return nil }
 	queue(&batch, []any{&id}, identity, `SELECT u.identity FROM unnest($1::bigint[], $2::bytea[]) u(time, identity)
@@ -104,13 +108,17 @@ func look(ctx context.Context, tx pgx.Tx, records []stored.Record) (*known, erro
 	}
 	var start int64
 	queue(&batch, []any{&start}, func() error { k.periods[start] = true; return nil }, `SELECT start FROM periods WHERE start = ANY($1::bigint[])`, starts)
-	var address string
-	queue(&batch, []any{&address}, func() error { k.resources[penumbra.Address(untext(address))] = true; return nil },
-		`SELECT address FROM resources WHERE address = ANY($1::text[])`, addresses)
-	var digest []byte
-	queue(&batch, []any{&start, &digest}, func() error { k.contents[contentKey{start, [32]byte(digest)}] = true; return nil },
-		`SELECT u.period, u.digest FROM unnest($1::bigint[], $2::bytea[]) u(period, digest)
-		WHERE (SELECT c.id FROM contents c WHERE c.period = u.period AND c.digest = u.digest) IS NOT NULL`, contentStarts, digests)
+	var at int
+	var number sql.NullInt64
+	resource := func() error { k.resources[penumbra.Address(untext(addresses[at-1]))] = number.Int64; return nil }
+	queue(&batch, []any{&at, &number}, resource, `SELECT u.ord, (SELECT r.id FROM resources r WHERE r.address = u.address) FROM unnest($1::text[]) WITH ORDINALITY u(address, ord)`, addresses)
+	content := func() error {
+		k.contents[contentKey{contentStarts[at-1], [32]byte(digests[at-1])}] = number.Int64
+		return nil
+	}
+	queue(&batch, []any{&at, &number}, content,
+		`SELECT u.ord, (SELECT c.id FROM contents c WHERE c.period = u.period AND c.digest = u.digest)
+		FROM unnest($1::bigint[], $2::bytea[]) WITH ORDINALITY u(period, digest, ord)`, contentStarts, digests)
 	return k, tx.SendBatch(ctx, &batch).Close()
 }
 
@@ -139,25 +147,38 @@ func insert(ctx context.Context, tx pgx.Tx, k *known, records []*stored.Record) 
 	held := map[int64]int64{}
 	var l lacking
 	times, starts, identities, seen, kinds := make([]int64, n), make([]int64, n), make([][]byte, n), make([]sql.NullInt64, n), make([]int16, n)
-	of, says, own := make([]string, n), make([][]byte, n), make([][]byte, n)
+	// Of what is stored by now the numbers are known; of what this stores they are looked up.
+	resources, contents := make([]sql.NullInt64, n), make([]sql.NullInt64, n)
+	of, says, own := make([]sql.NullString, n), make([][]byte, n), make([][]byte, n)
 	for i, r := range records {
 		p := periodOf(r.Time)
 		if held[p.start]++; !k.periods[p.start] {
 			k.periods[p.start] = true
 			l.periods = append(l.periods, p)
 		}
-		if !k.resources[r.Address] {
-			k.resources[r.Address] = true
-			addresses, stacks = append(addresses, text(r.Address)), append(stacks, text(r.Address.Stack()))
+		if number := k.resources[r.Address]; number > 0 {
+			resources[i] = sql.NullInt64{Int64: number, Valid: true}
+		} else {
+			of[i] = null(string(r.Address), true)
+			if number == 0 {
+				k.resources[r.Address] = making
+				addresses, stacks = append(addresses, text(r.Address)), append(stacks, text(r.Address.Stack()))
+			}
 		}
-		if key := (contentKey{p.start, r.Digest}); !k.contents[key] {
-			k.contents[key] = true
-			contentStarts, digests, bodies = append(contentStarts, p.start), append(digests, r.Digest[:]), append(bodies, r.Body)
+		key := contentKey{p.start, r.Digest}
+		if number := k.contents[key]; number > 0 {
+			contents[i] = sql.NullInt64{Int64: number, Valid: true}
+		} else {
+			says[i] = r.Digest[:]
+			if number == 0 {
+				k.contents[key] = making
+				contentStarts, digests, bodies = append(contentStarts, p.start), append(digests, r.Digest[:]), append(bodies, r.Body)
+			}
 		}
 		if r.Named {
 			named, namedTimes = append(named, r.Identity[:]), append(namedTimes, r.Time)
 		}
-		times[i], starts[i], identities[i], seen[i], kinds[i], of[i], says[i], own[i] = r.Time, p.start, r.Identity[:], r.Seen, int16(r.Kind), text(r.Address), r.Digest[:], r.Own
+		times[i], starts[i], identities[i], seen[i], kinds[i], own[i] = r.Time, p.start, r.Identity[:], r.Seen, int16(r.Kind), r.Own
 	}
 	if len(l.periods) > 0 {
 		return &l
@@ -169,11 +190,11 @@ func insert(ctx context.Context, tx pgx.Tx, k *known, records []*stored.Record) 
 		batch.Queue(`INSERT INTO contents (period, digest, body) SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[])`, contentStarts, digests, bodies)
 	}
 	batch.Queue(`INSERT INTO observations (seq, time, identity, seen, kind, resource, content, own)
-		SELECT $1::bigint + ord, u.time, u.identity, u.seen, u.kind, (SELECT id FROM resources WHERE address = u.address),
-			(SELECT c.id FROM contents c WHERE c.period = u.period AND c.digest = u.digest), u.own
-		FROM unnest($2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::smallint[], $7::text[], $8::bytea[], $9::bytea[])
-			WITH ORDINALITY u(time, period, identity, seen, kind, address, digest, own, ord)`,
-		k.last, times, starts, identities, seen, kinds, of, says, own)
+		SELECT $1::bigint + ord, u.time, u.identity, u.seen, u.kind, coalesce(u.resource, (SELECT r.id FROM resources r WHERE r.address = u.address)),
+			coalesce(u.content, (SELECT c.id FROM contents c WHERE c.period = u.period AND c.digest = u.digest)), u.own
+		FROM unnest($2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::smallint[], $7::bigint[], $8::text[], $9::bigint[], $10::bytea[], $11::bytea[])
+			WITH ORDINALITY u(time, period, identity, seen, kind, resource, address, content, digest, own, ord)`,
+		k.last, times, starts, identities, seen, kinds, resources, of, contents, says, own)
 	if len(named) > 0 {
 		batch.Queue(`INSERT INTO named (identity, time) SELECT * FROM unnest($1::bytea[], $2::bigint[])`, named, namedTimes)
 	}
@@ -327,13 +348,19 @@ func (r *reader) fill(ctx context.Context, lines []line) ([]penumbra.Observation
 	}
 	bodies := map[int64][]byte{}
 	if unknown := r.read.Unknown(ids); len(unknown) > 0 {
-		rows, err := r.s.pool.Query(ctx, `SELECT id, body FROM contents WHERE id = ANY($1)`, unknown)
+		rows, err := r.s.pool.Query(ctx, `SELECT u.id, (SELECT c.body FROM contents c WHERE c.id = u.id) FROM unnest($1::bigint[]) u(id)`, unknown)
 		if err != nil {
 			return nil, err
 		}
 		var id int64
 		var body []byte
-		if _, err := pgx.ForEachRow(rows, []any{&id, &body}, func() error { bodies[id] = slices.Clone(body); return nil }); err != nil {
+		keep := func() error {
+			if body != nil {
+				bodies[id] = slices.Clone(body)
+			}
+			return nil
+		}
+		if _, err := pgx.ForEachRow(rows, []any{&id, &body}, keep); err != nil {
 			return nil, err
 		}
 		if len(bodies) < len(unknown) {
