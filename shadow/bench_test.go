@@ -57,6 +57,42 @@ func BenchmarkForecast(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/15, "ns/setting")
 }
 
+// moving is an estate of n resources of eight settings, one of which goes through seven
+// values, another each time the resource is looked at.
+func moving(n, looks int) (*shadow.Pooled, []*penumbra.Resource, time.Time) {
+	m := shadow.NewPooled(shadow.Options{})
+	resources := make([]*penumbra.Resource, n)
+	at := start
+	for look := range looks {
+		for i := range n {
+			var s []penumbra.Setting
+			for k := range 7 {
+				s = append(s, penumbra.Setting{Path: fmt.Sprintf("s%02d", k), Value: penumbra.String(fmt.Sprint(i % (k + 1)))})
+			}
+			s = append(s, penumbra.Setting{Path: "team", Value: penumbra.String(fmt.Sprint((look*n + i) % 7))})
+			at = at.Add(3 * time.Millisecond)
+			o := penumbra.Observation{Kind: penumbra.SnapshotKind, Time: at, Resource: penumbra.Address(fmt.Sprintf("load/host.h[%d]", i)), Type: "host", Full: true, Settings: penumbra.NewSettings(s...)}
+			m.Observe(&o)
+			resources[i] = &penumbra.Resource{Address: o.Resource, Type: o.Type, Actual: o.Settings, SnapshotTime: at}
+		}
+	}
+	return m, resources, at
+}
+
+func BenchmarkForecastMoving(b *testing.B) {
+	m, resources, at := moving(3000, 10)
+	for i := 0; b.Loop(); i++ {
+		m.Forecast(resources[i%len(resources)], at.Add(time.Duration(i%1000)*time.Millisecond))
+	}
+}
+
+func BenchmarkExpectMoving(b *testing.B) {
+	m, resources, at := moving(3000, 10)
+	for i := 0; b.Loop(); i++ {
+		m.Expect(resources[i%len(resources)], at.Add(time.Duration(i%1000)*time.Millisecond), 0.95)
+	}
+}
+
 // resourceBytes measures the heap that a resource of ten settings takes.
 func resourceBytes() float64 {
 	const n = 5000

@@ -3,6 +3,7 @@ package shadow
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -48,13 +49,34 @@ type outlook struct {
 
 // leaving returns the probability of leaving within the span.
 func (o *outlook) leaving(span time.Duration) float64 {
+	return o.leavingBy(span, o.ebb(span.Hours()/24))
+}
+
+// ebb is what of the waves is over after the days; they end alike.
+func (o *outlook) ebb(days float64) float64 {
+	if o.leave.wave <= 0 && o.change.wave <= 0 {
+		return 0
+	}
+	return ebbed(days)
+}
+
+// horizonEbb is what of a wave is over by each horizon.
+var horizonEbb = func() (out [len(penumbra.Horizons)]float64) {
+	for i, span := range penumbra.Horizons {
+		out[i] = ebbed(span.Hours() / 24)
+	}
+	return out
+}()
+
+// leavingBy is leaving with what of the waves is over by then.
+func (o *outlook) leavingBy(span time.Duration, ebb float64) float64 {
 	d := span.Hours() / 24
 	stays := 1.0
-	if o.leaves {
-		stays = o.leave.survival(d)
+	if o.leaves && d > 0 {
+		stays = math.Exp(o.leave.logSurvival(d, ebb))
 	}
-	if o.changes {
-		stays *= o.change.survival(d)
+	if o.changes && d > 0 {
+		stays *= math.Exp(o.change.logSurvival(d, ebb))
 	}
 	if o.clock != nil {
 		habit, _ := o.clock.survival(o.at, o.last, span.Seconds(), o.nights)
@@ -70,7 +92,7 @@ func (o *outlook) stays() [len(penumbra.Horizons)]float64 {
 	other := *o
 	other.changes = false
 	for i, span := range penumbra.Horizons {
-		out[i] = 1 - other.leaving(span)
+		out[i] = 1 - other.leavingBy(span, horizonEbb[i])
 	}
 	return out
 }
@@ -105,7 +127,7 @@ func (q *question) forecast(path string, template penumbra.Value, c *class, s *s
 	o := q.outlook(c, s, declared)
 	f := penumbra.Forecast{Path: path, Support: support(c, q.at)}
 	for i, span := range penumbra.Horizons {
-		f.Leave[i] = o.leaving(span)
+		f.Leave[i] = o.leavingBy(span, horizonEbb[i])
 		if i > 0 {
 			f.Leave[i] = max(f.Leave[i], f.Leave[i-1])
 		}
@@ -115,7 +137,7 @@ func (q *question) forecast(path string, template penumbra.Value, c *class, s *s
 		return f
 	}
 	if f.Leave[last] >= 0.5 {
-		f.TimeToDrift = o.median()
+		f.TimeToDrift = o.median(&f.Leave)
 	}
 	f.Next = q.nextValue(template, declared, c, s, o.clock != nil)
 	f.Reason = q.reason(c, s, &o)
@@ -144,18 +166,44 @@ func (o *outlook) habitual(s *setting, f *penumbra.Forecast) bool {
 }
 
 // median returns the time by which the setting has left with probability 1/2,
-// to a minute.
-func (o *outlook) median() time.Duration {
+// to a minute. leave is what it has left with by each of the horizons, by the last with
+// more than that.
+func (o *outlook) median(leave *[len(penumbra.Horizons)]float64) time.Duration {
 	low, high := time.Duration(0), penumbra.Horizons[len(penumbra.Horizons)-1]
+	// What is known of the horizons need not be reckoned again.
+	after, before := low, high
+	for i, span := range penumbra.Horizons {
+		if leave[i] >= 0.5 {
+			before = span
+			break
+		}
+		after = span
+	}
 	for high-low > time.Minute {
 		mid := (low + high) / 2
-		if o.leaving(mid) < 0.5 {
+		if mid <= after || mid < before && o.likelyStays(mid) {
 			low = mid
 		} else {
 			high = mid
 		}
 	}
 	return high.Truncate(time.Minute)
+}
+
+// likelyStays reports whether the probability of leaving within the span is below 1/2.
+func (o *outlook) likelyStays(span time.Duration) bool {
+	if o.clock != nil {
+		return o.leaving(span) < 0.5
+	}
+	d, log := span.Hours()/24, 0.0
+	ebb := o.ebb(d)
+	if o.leaves {
+		log += o.leave.logSurvival(d, ebb)
+	}
+	if o.changes {
+		log += o.change.logSurvival(d, ebb)
+	}
+	return log > -math.Ln2
 }
 
 // nextValue returns the value that the setting would most likely leave for.
@@ -216,10 +264,13 @@ func (h *history) usual() (penumbra.Value, bool) {
 // went to.
 func (c *class) flightTo(current penumbra.Value, at int64) (penumbra.Value, bool) {
 	best, most := penumbra.Value{}, 0.05
-	for _, x := range c.values {
-		x.advance(at)
-		if x.value != current && (x.flights > most || x.flights == most && compareValues(x.value, best) > 0) {
-			best, most = x.value, x.flights
+	for i := range c.values {
+		x := &c.values[i]
+		if x.flights < most || x.value == current {
+			continue // it has not become more since
+		}
+		if flights := x.flights * x.keeps(at, waveLife); flights > most || flights == most && compareValues(x.value, best) > 0 {
+			best, most = x.value, flights
 		}
 	}
 	return best, most > 0.05
@@ -284,10 +335,12 @@ func (q *question) reason(c *class, s *setting, o *outlook) string {
 // movers counts the resources other than the numbered one that moved within a
 // week.
 func (c *class) movers(at int64, number uint32, departures bool) int {
-	seen := make(map[uint32]bool, len(c.recent))
-	for _, m := range c.recent {
-		if m.departure == departures && m.resource != number && at-m.time <= week {
-			seen[m.resource] = true
+	var room [maxRecent]uint32
+	seen := room[:0]
+	for i := range c.recent {
+		m := &c.recent[i]
+		if m.departure == departures && m.resource != number && at-m.time <= week && !slices.Contains(seen, m.resource) {
+			seen = append(seen, m.resource)
 		}
 	}
 	return len(seen)

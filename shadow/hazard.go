@@ -18,12 +18,25 @@ func (z *hazard) survival(days float64) float64 {
 	if days <= 0 {
 		return 1
 	}
+	var ebb float64
+	if z.wave > 0 {
+		ebb = ebbed(days)
+	}
+	return math.Exp(z.logSurvival(days, ebb))
+}
+
+// logSurvival is the logarithm of survival. ebb is what has ebbed after the days, and
+// does not count where there is no wave.
+func (z *hazard) logSurvival(days, ebb float64) float64 {
 	log := -z.shape * math.Log1p(days/z.days)
 	if z.wave > 0 {
-		log -= z.wave * (1 - decay(days, waveLife))
+		log -= z.wave * ebb
 	}
-	return math.Exp(log)
+	return log
 }
+
+// ebbed returns how much of a wave is over after so many days.
+func ebbed(days float64) float64 { return 1 - decay(days, waveLife) }
 
 // crowd is how strongly k recent events among n others that have not followed
 // excite the next: their odds, k/(n+1), but for a single event, which may be

@@ -72,6 +72,14 @@ func (x *tally) advance(t int64) {
 	x.at = t
 }
 
+// keeps returns what is left by t of a count that is decayed with a half-life.
+func (x *tally) keeps(t int64, halfLife float64) float64 {
+	if t <= x.at {
+		return 1
+	}
+	return decay(days(t-x.at), halfLife)
+}
+
 func (x *tally) weight() float64 { return x.holders + x.arrivals + x.flights + x.escapes }
 
 // tally returns the class's count of v at t. Where there is no room, v takes
@@ -208,20 +216,24 @@ func (p *Pooled) next(out []penumbra.Candidate, c *class, h *history, current pe
 			give(v, mass*ways[ownEarlier]*2*(n-float64(i))/(n*(n+1)))
 		}
 	}
-	var sum, kinds float64
-	for _, x := range c.values {
-		if x.normal() && x.value != current {
-			x.advance(t)
-			sum += x.holders + x.arrivals
-			kinds++
+	var room [maxTallies]float64
+	counts, sum := room[:0], 0.0
+	for i := range c.values {
+		if x := &c.values[i]; x.normal() && x.value != current {
+			n := x.holders
+			if x.arrivals > 0 {
+				n += x.arrivals * x.keeps(t, ownLife)
+			}
+			counts = append(counts, n)
+			sum += n
 		}
 	}
 	// Pitman and Yor: a known value has what its count has above the discount.
 	d, k := p.prior.Discount, p.prior.Concentration
-	for _, x := range c.values {
-		if x.normal() && x.value != current {
-			x.advance(t)
-			give(x.value, mass*ways[fleetKnown]*max(0, x.holders+x.arrivals-d)/(sum+k))
+	for i := range c.values {
+		if x := &c.values[i]; x.normal() && x.value != current {
+			give(x.value, mass*ways[fleetKnown]*max(0, counts[0]-d)/(sum+k))
+			counts = counts[1:]
 		}
 	}
 	return out, max(0, rest)
