@@ -3,7 +3,8 @@
 # none is there), the example provider, a Chromium for the pages, the servers of the lab, Maven for
 # Spark, and what makes network namespaces for nodes that are cut off. With CI
 # set, a tool that is missing is a failure, OpenTofu runs the stacks, and what depends on the engine
-# runs once more on Terraform where the PATH has it.
+# runs once more on Terraform where the PATH has it. SPARK_HISTORIES names the folder of the public
+# histories that models are judged on, if they are at hand: Spark trains and scores on them, too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -46,7 +47,7 @@ say "using $("$PENUMBRA_TOFU" version | head -n 1)"
 scripts/lint.sh
 go build -trimpath -o bin/penumbra ./cmd/penumbra
 (cd examples/provider && GOWORK=off go test ./...)
-(cd adapter/beam && GOWORK=off go vet ./... && GOWORK=off go test -timeout 20m ./...)
+(cd adapter/beam && GOWORK=off go vet ./... && PENUMBRA_DATA=${SPARK_HISTORIES-} GOWORK=off go test -timeout 20m ./...)
 # The race detector sees what runs in the test's own process: e2e starts the program as users have it.
 # The lab's servers answer as slowly as the machine is busy, and that is what its tests measure: they
 # have it to themselves.

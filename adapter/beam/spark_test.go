@@ -20,8 +20,9 @@ import (
 // with it, and judges another there. It holds the model to that of Prism, byte for
 // byte; its PR-AUC on a later time to that of the model that one process trained, to
 // 1 %; the scores to those of one process, to 1e-6; the report to that of Prism. It starts
-// itself again within scripts/spark.sh, with the test that scores a public history where that is at
-// hand. Without what that needs it is skipped, or fails where REQUIRE_TOOLS=1.
+// itself again within scripts/spark.sh. Where the public histories are at hand, one of them is scored
+// there, too, and models are trained on the first quarter of another. Without what that needs it is
+// skipped, or fails where REQUIRE_TOOLS=1.
 func TestSpark(t *testing.T) {
 	endpoint := os.Getenv("SPARK_ENDPOINT")
 	if endpoint == "" {
@@ -32,7 +33,10 @@ func TestSpark(t *testing.T) {
 			}
 			t.Skipf("no Spark: %s", out)
 		}
-		cmd := exec.Command(script, os.Args[0], "-test.run=^Test(Spark|ScoresOfHistories)$", "-test.v", "-test.timeout=15m")
+		cmd := exec.Command(script, os.Args[0], "-test.run=^Test(Spark|ScoresOfHistories|SplitByTime)$", "-test.v", "-test.timeout=15m")
+		if os.Getenv("PENUMBRA_DATA") != "" {
+			cmd.Env = append(os.Environ(), "PENUMBRA_SPLIT=home-ops-a", "PENUMBRA_SHARE=0.25")
+		}
 		out, err := cmd.CombinedOutput()
 		t.Logf("within scripts/spark.sh:\n%s", out)
 		if err != nil {
