@@ -31,6 +31,8 @@ type Targeted interface {
 type request struct {
 	all  bool
 	some []penumbra.Address // sorted
+	// here says that this process has to see it: what has just been applied, say.
+	here bool
 }
 
 func (q request) isNothing() bool { return !q.all && len(q.some) == 0 }

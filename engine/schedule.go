@@ -26,9 +26,12 @@ type Schedule struct {
 	// that ask for more are coalesced into the next read.
 	Gap   time.Duration
 	Burst int
-	// ReadTimeout bounds one read, 15 minutes if zero.
+	// ReadTimeout bounds one read, [DefaultReadTimeout] if zero.
 	ReadTimeout time.Duration
 }
+
+// DefaultReadTimeout bounds a read where nothing else is said.
+const DefaultReadTimeout = 15 * time.Minute
 
 func (s Schedule) withDefaults() Schedule {
 	if s.Every == 0 {
@@ -44,7 +47,7 @@ func (s Schedule) withDefaults() Schedule {
 		s.Burst = 4
 	}
 	if s.ReadTimeout == 0 {
-		s.ReadTimeout = 15 * time.Minute
+		s.ReadTimeout = DefaultReadTimeout
 	}
 	return s
 }
@@ -200,7 +203,7 @@ func (e *Engine) read(ctx context.Context, s *stack, src *source, ask request) e
 func (e *Engine) readAllHeld(ctx context.Context, s *stack) error {
 	var failed error
 	for _, src := range s.sources {
-		failed = errors.Join(failed, e.readHeld(ctx, s, src, request{all: true}))
+		failed = errors.Join(failed, e.readHeld(ctx, s, src, request{all: true, here: true}))
 	}
 	return failed
 }
@@ -256,6 +259,9 @@ func (e *Engine) readHeld(ctx context.Context, s *stack, src *source, ask reques
 func (s *source) ask(ctx context.Context, ask request) ([]penumbra.Observation, error) {
 	if some, ok := s.Source.(Targeted); ok && !ask.all {
 		return some.ReadSome(ctx, ask.some)
+	}
+	if distant, ok := s.Source.(Distant); ok && ask.here {
+		return distant.ReadHere(ctx)
 	}
 	return s.Source.Read(ctx)
 }

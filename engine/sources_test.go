@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -307,4 +308,43 @@ func TestAnomalyWakesTheSourcesOfItsResource(t *testing.T) {
 		}
 		stop()
 	})
+}
+
+// far is a source that another machine reads.
+type far struct {
+	*office
+	there, here atomic.Int64
+}
+
+func (f *far) Read(ctx context.Context) ([]penumbra.Observation, error) {
+	f.there.Add(1)
+	return f.office.Read(ctx)
+}
+
+func (f *far) ReadHere(ctx context.Context) ([]penumbra.Observation, error) {
+	f.here.Add(1)
+	return f.office.Read(ctx)
+}
+
+// TestWhoAppliesLooksHere has a run look at what it does by this machine, and everybody
+// else by any.
+func TestWhoAppliesLooksHere(t *testing.T) {
+	t.Parallel()
+	f := &far{}
+	o := newOffice(t, func(o *office) {
+		f.office = o
+		o.also = func(cfg *engine.Config) { cfg.Stacks[0].Readers[0].Source = f }
+	})
+	if f.there.Load() == 0 || f.here.Load() != 0 {
+		t.Errorf("before the run it was read %d times there and %d times here", f.there.Load(), f.here.Load())
+	}
+	before := f.there.Load()
+	o.approve(o.revert(), "alice")
+	o.wantApplied(1)
+	if f.here.Load() == 0 {
+		t.Error("the run has looked by another machine alone")
+	}
+	if n := f.there.Load() - before; n > 1 { // the loop's own look, once it is over
+		t.Errorf("during the run it was read %d times there", n)
+	}
 }

@@ -20,6 +20,13 @@ type Source interface {
 	Read(ctx context.Context) ([]penumbra.Observation, error)
 }
 
+// A Distant source may be read by another machine.
+type Distant interface {
+	Source
+	// ReadHere is [Source.Read] by this process, for whoever plans or applies here.
+	ReadHere(ctx context.Context) ([]penumbra.Observation, error)
+}
+
 // A Shadow is the model of what is expected. It is called by one goroutine at
 // a time.
 type Shadow interface {
