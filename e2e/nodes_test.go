@@ -55,12 +55,18 @@ func (s *site) certified() *http.Client {
 // node starts a node with a data directory of its own, on the same code as the others.
 func (s *site) node(name, database, address string, trusting *http.Client) *node {
 	s.t.Helper()
+	return s.nodeOf(name, database, address, trusting, fmt.Sprintf("schedule: {every: 1h, gap: 20ms, burst: 1000}\nstacks:\n  - name: shop\n    dir: %s\n", s.dir))
+}
+
+// nodeOf is node with what penumbra.yaml says of stacks.
+func (s *site) nodeOf(name, database, address string, trusting *http.Client, stacks string) *node {
+	s.t.Helper()
 	n := *s
 	n.root = filepath.Join(s.root, "node-"+name)
 	if err := os.MkdirAll(n.root, 0o700); err != nil {
 		s.t.Fatal(err)
 	}
-	n.write("penumbra.yaml", fmt.Sprintf("listen: %[1]s\nstore: %[2]s\nnode: {name: %[3]s, address: https://%[1]s}\ntls: {cert: %[5]s/tls.crt, key: %[5]s/tls.key}\nclient: {ca: %[5]s/tls.crt}\nschedule: {every: 1h, gap: 20ms, burst: 1000}\nstacks:\n  - name: shop\n    dir: %[4]s\n", address, database, name, s.dir, s.root))
+	n.write("penumbra.yaml", fmt.Sprintf("listen: %[1]s\nstore: %[2]s\nnode: {name: %[3]s, address: https://%[1]s, reads: 1}\ntls: {cert: %[4]s/tls.crt, key: %[4]s/tls.key}\nclient: {ca: %[4]s/tls.crt}\n", address, database, name, s.root)+stacks)
 	return &node{n.process("serve", "-v"), name, trusting}
 }
 

@@ -32,6 +32,7 @@ type Telemetry struct {
 	told       *prometheus.CounterVec
 	telling    *prometheus.HistogramVec
 	news       *prometheus.CounterVec
+	readings   *prometheus.CounterVec
 }
 
 // Outcomes of operations.
@@ -70,10 +71,13 @@ func New(ctx context.Context, version string) (*Telemetry, error) {
 		news: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: prefix + "news_total", Help: "What became of drifts, anomalies, proposals, runs, sources, versions of the model and freezes.",
 		}, []string{"topic", "verb"}),
+		readings: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: prefix + "readings_total", Help: "Readings that nodes were asked for, by the node: ok, error, given_back, or lost with their node.",
+		}, []string{"node", "outcome"}),
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + "build_info", Help: "1, with the version of the program."}, []string{"version", "goversion"})
 	build.WithLabelValues(version, runtime.Version()).Set(1)
-	t.registry.MustRegister(t.operations, t.requests, t.latency, t.told, t.telling, t.news, build)
+	t.registry.MustRegister(t.operations, t.requests, t.latency, t.told, t.telling, t.news, t.readings, build)
 	prometheus.WrapRegistererWithPrefix(prefix, t.registry).MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	// What has yet to happen is 0 rather than missing: a rate over it has a value.
@@ -106,6 +110,9 @@ func (t *Telemetry) Told(channel, outcome string, took time.Duration) {
 
 // News counts a piece of news.
 func (t *Telemetry) News(n penumbra.News) { t.news.WithLabelValues(string(n.Topic), n.Verb).Inc() }
+
+// Reading counts a reading that a node was asked for.
+func (t *Telemetry) Reading(node, outcome string) { t.readings.WithLabelValues(node, outcome).Inc() }
 
 // Metrics answers a scrape.
 func (t *Telemetry) Metrics() http.Handler {

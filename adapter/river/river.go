@@ -102,7 +102,11 @@ func argsOf(job penumbra.Job) (args, error) {
 // NewSQLite opens the queue in a file of which db is the one connection that writes,
 // and brings River's tables up to date. Nothing is begun before [Queue.Start].
 func NewSQLite(ctx context.Context, db *sql.DB, o Options) (*Queue[*sql.Tx], error) {
-	return open(ctx, riverdriver.Driver[*sql.Tx](&embedded{riversqlite.New(db)}), o, &river.Config{
+	driver := riverdriver.Driver[*sql.Tx](&embedded{riversqlite.New(db)})
+	if err := migrate(ctx, driver, o); err != nil {
+		return nil, err
+	}
+	return open(driver, o, &river.Config{
 		ReindexerIndexNames: []string{}, // SQLite's do not bloat
 	})
 }
@@ -111,13 +115,22 @@ func NewSQLite(ctx context.Context, db *sql.DB, o Options) (*Queue[*sql.Tx], err
 // date. Processes that do so at the same time take turns. Nothing is begun before
 // [Queue.Start].
 func NewPostgres(ctx context.Context, pool *pgxpool.Pool, o Options) (*Queue[pgx.Tx], error) {
+	driver := riverdriver.Driver[pgx.Tx](riverpgxv5.New(pool))
+	if err := tables(ctx, pool, driver, o); err != nil {
+		return nil, err
+	}
+	return open(driver, o, &river.Config{})
+}
+
+// tables brings River's tables up to date, in turn with other processes.
+func tables(ctx context.Context, pool *pgxpool.Pool, driver riverdriver.Driver[pgx.Tx], o Options) error {
 	turn, err := pool.Acquire(ctx)
 	if err != nil {
-		return nil, failed("open the queue of jobs", err)
+		return failed("open the queue of jobs", err)
 	}
 	defer turn.Release()
 	if _, err := turn.Exec(ctx, `SELECT pg_advisory_lock(hashtext('penumbra: the tables of jobs'))`); err != nil {
-		return nil, failed("open the queue of jobs", err)
+		return failed("open the queue of jobs", err)
 	}
 	defer func() {
 		// One that cannot be given back goes with its connection.
@@ -125,30 +138,30 @@ func NewPostgres(ctx context.Context, pool *pgxpool.Pool, o Options) (*Queue[pgx
 			_ = turn.Conn().Close(context.WithoutCancel(ctx))
 		}
 	}()
-	return open(ctx, riverdriver.Driver[pgx.Tx](riverpgxv5.New(pool)), o, &river.Config{})
+	return migrate(ctx, driver, o)
 }
 
-func open[Tx any](ctx context.Context, driver riverdriver.Driver[Tx], o Options, config *river.Config) (*Queue[Tx], error) {
+func migrate[Tx any](ctx context.Context, driver riverdriver.Driver[Tx], o Options) error {
+	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: o.warnings()})
+	if err != nil {
+		return fmt.Errorf("open the queue of jobs: %w", err)
+	}
+	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return fmt.Errorf("bring the queue of jobs up to date: %w", err)
+	}
+	return nil
+}
+
+func open[Tx any](driver riverdriver.Driver[Tx], o Options, config *river.Config) (q *Queue[Tx], err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	log := slog.New(warnings{o.Log.Handler()})
-	q := &Queue[Tx]{driver: driver, now: o.Now}
-	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: log})
-	if err != nil {
-		return nil, fmt.Errorf("open the queue of jobs: %w", err)
-	}
-	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return nil, fmt.Errorf("bring the queue of jobs up to date: %w", err)
-	}
+	q = &Queue[Tx]{driver: driver, now: o.Now}
 	config.Workers = river.NewWorkers()
 	river.AddWorker(config.Workers, &worker[carryOutRun]{do: q.work, now: o.Now})
 	river.AddWorker(config.Workers, &worker[startScheduled]{do: q.work, now: o.Now})
 	config.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: atOnce}}
-	config.FetchPollInterval, config.JobTimeout, config.RescueStuckJobsAfter, config.Logger = poll, jobTimeout, rescueAfter, log
+	config.FetchPollInterval, config.JobTimeout, config.RescueStuckJobsAfter, config.Logger = poll, jobTimeout, rescueAfter, o.warnings()
 	if q.client, err = river.NewClient(driver, config); err != nil {
 		return nil, fmt.Errorf("open the queue of jobs: %w", err)
 	}
@@ -221,6 +234,9 @@ func (q *Queue[Tx]) rescue(ctx context.Context) error {
 		rescued := riverdriver.JobRescueManyParams{StuckHorizon: now.Add(time.Minute)}
 		for _, job := range lost {
 			after = job.ID
+			if job.Queue == readings {
+				continue // another node's, which may well be at it
+			}
 			why, err := json.Marshal(rivertype.AttemptError{At: now, Attempt: max(job.Attempt, 0), Error: "the process ended"})
 			if err != nil {
 				return err
@@ -230,6 +246,9 @@ func (q *Queue[Tx]) rescue(ctx context.Context) error {
 			rescued.FinalizedAt = append(rescued.FinalizedAt, nil)
 			rescued.ScheduledAt = append(rescued.ScheduledAt, now)
 			rescued.State = append(rescued.State, string(rivertype.JobStateAvailable))
+		}
+		if len(rescued.ID) == 0 {
+			continue
 		}
 		if _, err := exec.JobRescueMany(ctx, &rescued); err != nil {
 			return err

@@ -28,7 +28,8 @@ type rule struct {
 // packages are named one by one.
 var rules = []rule{
 	{"cmd/penumbra/words", []string{"."}, "words for the nouns, which the wiring and the verbs share"},
-	{"cmd/penumbra/wire", []string{"*", "cmd/penumbra/words"}, "wire joins the parts, and knows neither a verb nor a terminal"},
+	{"cmd/penumbra/reads", []string{".", "adapter/river", "engine", "internal/atrest", "store/postgres", "store/stored"}, "what is read by another node knows the way there and back, and no stack"},
+	{"cmd/penumbra/wire", []string{"*", "cmd/penumbra/reads", "cmd/penumbra/words"}, "wire joins the parts, and knows neither a verb nor a terminal"},
 	{"cmd/penumbra/console", []string{".", "api", "cmd/penumbra/wire", "cmd/penumbra/words"}, "what every verb stands on knows no verb"},
 	{"cmd/penumbra/timelines", []string{"*", "cmd/penumbra/console", "cmd/penumbra/wire", "cmd/penumbra/words"}, "histories are made and read before models learn of them"},
 	{"cmd/penumbra/models", []string{"*", "cmd/penumbra/console", "cmd/penumbra/timelines", "cmd/penumbra/wire", "cmd/penumbra/words"}, "models learn of histories"},

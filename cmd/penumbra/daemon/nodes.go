@@ -50,6 +50,7 @@ func (a *app) serveNode(ctx context.Context, c *wire.Config, o wire.Options, lis
 	g, running := errgroup.WithContext(ctx)
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // until this node leads no more
 	g.Go(func() error { return alone{listener, o.Log}.serve(serving, f) })
+	g.Go(func() error { return nodes.Read(running) })
 	told := false
 	g.Go(func() error {
 		nodes.Follow(running, func(t postgres.Term) {

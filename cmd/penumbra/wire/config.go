@@ -205,7 +205,7 @@ func orDefaults(path string) string {
 
 // known are the keys that may stand in the file.
 var known = []string{
-	"data", "listen", "store", "keep_timelines", "node.name", "node.address", "confidence", "model", "impending", "ignore", "knowledge", "stacks", "inputs", "metrics", "events", "limits",
+	"data", "listen", "store", "keep_timelines", "node.name", "node.address", "node.reads", "confidence", "model", "impending", "ignore", "knowledge", "stacks", "inputs", "metrics", "events", "limits",
 	"ranking.likelihood", "ranking.risk", "ranking.complexity", "ranking.criticality",
 	"policy", "access_policy", "people", "time_zone", "windows", "outside_window", "freezes", "watch_runs", "outbound.allow",
 	"access.url", "access.oidc",

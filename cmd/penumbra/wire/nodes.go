@@ -28,6 +28,9 @@ type nodeConfig struct {
 	Name string `koanf:"name"`
 	// Address is the URL at which the other nodes reach this one.
 	Address string `koanf:"address"`
+	// Reads is how many sources the node reads at once; as many as suit its processors
+	// if zero.
+	Reads int `koanf:"reads"`
 }
 
 // Shared reports whether the daemon is one of several nodes.
@@ -48,6 +51,8 @@ func (c *Config) checkNode() (what, remedy string) {
 		return fmt.Sprintf("node.name %.80q", c.Node.Name), "use up to 63 letters, digits, '.', '_' and '-'"
 	case err != nil || u.Host == "" || u.Path != "" || u.User != nil || u.RawQuery != "" || u.Scheme != "http" && u.Scheme != "https":
 		return "node.address is not the URL of a daemon", "write https://host:port"
+	case c.Node.Reads < 0 || c.Node.Reads > mostReads:
+		return fmt.Sprintf("node.reads is %d", c.Node.Reads), fmt.Sprintf("give how many stacks the node reads at once, up to %d", mostReads)
 	case u.Scheme == "http" && !loopbackHost(u.Hostname()) && !c.TLS.BehindProxy:
 		return "node.address is reached without TLS", "give tls.cert and tls.key, and write https"
 	case c.Store == "":
@@ -72,6 +77,8 @@ type Turn struct {
 
 	master   atrest.Master
 	election *postgres.Election
+	// spread says that nodes read, of which this process is one.
+	spread bool
 }
 
 // Roster says which nodes share the store: none where one process has it to itself.
@@ -148,7 +155,7 @@ func (n *Nodes) Lead(ctx context.Context) (Turn, error) {
 		cancel()
 		switch {
 		case err == nil:
-			return Turn{Term: term, past: h.take(), master: n.master, election: n.Election}, nil
+			return Turn{Term: term, past: h.take(), master: n.master, election: n.Election, spread: true}, nil
 		case penumbra.KindOf(err) == penumbra.Locked || ctx.Err() != nil:
 			quiet = true
 		case quiet:

@@ -45,6 +45,9 @@ func TestNodesAreConfiguredWhole(t *testing.T) {
 		"node: {name: a, address: 'http://127.0.0.1:1'}":                          "a file of this machine",
 		store + "node: {name: a, address: 'http://127.0.0.1:1'}\n" + certificates: "tls.clients",
 		store + "node: {name: a, address: 'http://127.0.0.1:1', leader: yes}":     "node.leader",
+		store + "node: {name: a, address: 'http://127.0.0.1:1', reads: 8}":        "",
+		store + "node: {name: a, address: 'http://127.0.0.1:1', reads: -1}":       "node.reads",
+		store + "node: {name: a, address: 'http://127.0.0.1:1', reads: 1000}":     "node.reads",
 	} {
 		t.Setenv("PENUMBRA_MASTER_KEY", key)
 		_, err := configured(t, text)

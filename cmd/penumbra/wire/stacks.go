@@ -132,11 +132,17 @@ func joinAnsible(c *Config, s StackConfig, key penumbra.Key, m Manuals, o Option
 	}, nil
 }
 
-// watch reports changes in a stack's folder and in what else it names.
-func (c *Config) watch(s StackConfig) func(context.Context, func()) error {
-	watched := []string{c.path(s.Dir)}
+// watched are a stack's folder and what else it names.
+func (c *Config) watched(s StackConfig) []string {
+	out := []string{c.path(s.Dir)}
 	for _, p := range s.Watch {
-		watched = append(watched, c.path(p))
+		out = append(out, c.path(p))
 	}
+	return out
+}
+
+// watch reports changes in what is watched of a stack.
+func (c *Config) watch(s StackConfig) func(context.Context, func()) error {
+	watched := c.watched(s)
 	return func(ctx context.Context, changed func()) error { return files.Watch(ctx, watched, changed) }
 }

@@ -17,6 +17,7 @@ import (
 	adapter "github.com/penumbra-iac/penumbra/adapter/postgres"
 	"github.com/penumbra-iac/penumbra/adapter/river"
 	"github.com/penumbra-iac/penumbra/audit"
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/reads"
 	"github.com/penumbra-iac/penumbra/engine"
 	"github.com/penumbra-iac/penumbra/engine/decisions"
 	"github.com/penumbra-iac/penumbra/internal/atrest"
@@ -105,7 +106,8 @@ type keeping struct {
 	// drops what it need not keep any longer.
 	upkeep func(ctx context.Context, log *audit.Log) error
 	close  func(context.Context) error
-	plans  *planSharer // nil if no other node needs them
+	plans  *planSharer  // nil if no other node needs them
+	asker  *reads.Asker // nil if this process reads alone
 }
 
 // sealed is the store as the engine has it: what may hold secrets lies encrypted, and
@@ -170,12 +172,20 @@ func (c *Config) openDatabase(ctx context.Context, o Options, queue river.Option
 	if o.Turn != nil {
 		k.plans = &planSharer{store: s, master: o.Turn.master, dir: c.DataDir(), sent: map[string]time.Time{}}
 	}
+	if o.Turn != nil && o.Turn.spread {
+		if k.asker, err = c.newAsker(ctx, s, o); err != nil {
+			return nil, errors.Join(err, end(ctx))
+		}
+	}
 	k.upkeep = func(ctx context.Context, log *audit.Log) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error { return alone.Keep(ctx) })
 		g.Go(func() error { return c.dropOld(ctx, s, log, o) })
 		if k.plans != nil {
 			g.Go(func() error { return k.plans.drop(ctx, o) })
+		}
+		if k.asker != nil {
+			g.Go(func() error { return k.asker.Run(ctx) })
 		}
 		return g.Wait()
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/penumbra-iac/penumbra/adapter/tofu"
 	"github.com/penumbra-iac/penumbra/api"
 	"github.com/penumbra-iac/penumbra/audit"
+	"github.com/penumbra-iac/penumbra/cmd/penumbra/reads"
 	"github.com/penumbra-iac/penumbra/drift"
 	"github.com/penumbra-iac/penumbra/engine"
 	"github.com/penumbra-iac/penumbra/engine/decisions"
@@ -100,6 +101,7 @@ type Options struct {
 	cipher    savedplan.Cipher // of plans and logs; set by Open
 	messenger *messenger       // set by Open
 	laws      lawbook          // set by Open
+	asker     *reads.Asker     // set by Open; nil if this process reads alone
 }
 
 // Clock is the clock of the engine.
@@ -127,7 +129,7 @@ func open(ctx context.Context, c *Config, o Options) (*Loop, error) {
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
-	o.cipher, o.messenger = keys, &messenger{}
+	o.cipher, o.messenger, o.asker = keys, &messenger{}, store.asker
 	log, audited, err := openAudit(ctx, c, store.sealed(keys), store, o)
 	if err != nil {
 		return nil, errors.Join(err, release())
@@ -208,7 +210,9 @@ func engineConfig(c *Config, store engine.Store, reread *rereading, o Options) (
 	}
 	for _, s := range c.Stacks {
 		stack, err := joinStack(c, s, key, m, o)
-		if err != nil {
+		if err == nil {
+			c.spread(&stack, s, key, o)
+		} else {
 			// One stack that cannot be read must not keep the others from being
 			// watched, nor hide itself.
 			stack = engine.Stack{Name: s.Name, Dir: c.path(s.Dir), Readers: []engine.Reader{{Name: s.kind(), Source: unreadable{err}}}}

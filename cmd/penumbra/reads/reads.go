@@ -1,0 +1,120 @@
+// Package reads has the sources of stacks read by whichever node has room. It answers one
+// question: of the nodes that share a database, which one runs the tool?
+//
+// The node that leads asks ([Asker]), each node reads ([Reader]), and what was read comes
+// back through the database, encrypted under the master key. Whoever leads still says when
+// a source is read, dates what was read, and judges it.
+//
+// # Guarantees
+//
+// A reading changes nothing, so that it may be done again: it is, by another node, when the
+// one that had it is not heard of for some seconds. An answer belongs to one attempt. One
+// that comes late is dropped, since the attempt is gone by then, and so is what a leader of
+// an earlier term asked for. A node that would read something else, as its configuration or
+// its copy of the code is another one, gives the reading back, and the node that leads reads.
+package reads
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/penumbra-iac/penumbra"
+	"github.com/penumbra-iac/penumbra/engine"
+	"github.com/penumbra-iac/penumbra/internal/atrest"
+	"github.com/penumbra-iac/penumbra/store/stored"
+)
+
+// beat is how often a node says that it is still at its readings, and lost how long a node
+// goes on with them that cannot: those who wait have given them up by then.
+const (
+	beat = 2 * time.Second
+	lost = 8 * time.Second
+)
+
+// answer is what a node gives back.
+type answer struct {
+	Observations []penumbra.Observation
+	// Back is why the node has not read, "" if it has, and Again says that another one may.
+	Back  string
+	Again bool
+	// What is not empty if reading failed, see [penumbra.Error].
+	Kind                penumbra.ErrorKind
+	What, Remedy, Cause string
+}
+
+// failed makes the answer of a reading that failed. It says no secret.
+func failed(err error) answer {
+	a := answer{Kind: penumbra.KindOf(err), What: penumbra.Redact(err.Error())}
+	// An error that is told as it is keeps its parts; what stands around one is told with it.
+	if e, whole := err.(*penumbra.Error); whole { //nolint:errorlint // what wraps one says more than it does
+		a.What, a.Remedy = penumbra.Redact(e.What), penumbra.Redact(e.Remedy)
+		if e.Err != nil {
+			a.Cause = penumbra.Redact(e.Err.Error())
+		}
+	}
+	if a.What == "" {
+		a.What = "it could not be read"
+	}
+	return a
+}
+
+// err is the error of a reading that failed, nil of any other.
+func (a *answer) err() error {
+	if a.What == "" {
+		return nil
+	}
+	e := &penumbra.Error{Kind: a.Kind, What: a.What, Remedy: a.Remedy}
+	if a.Cause != "" {
+		e.Err = errors.New(a.Cause)
+	}
+	return e
+}
+
+// seal writes an answer so that only who has the master key reads it.
+func (a *answer) seal(master atrest.Master) ([]byte, error) {
+	body, err := stored.Encode(a)
+	if err != nil {
+		return nil, err
+	}
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+	if err == nil {
+		_, err = w.Write(body)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return master.Seal(packed.Bytes())
+}
+
+// open reads what seal wrote.
+func open(sealed []byte, master atrest.Master) (a answer, err error) {
+	packed, err := master.Open(sealed)
+	if err != nil {
+		return a, err
+	}
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return a, err
+	}
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return a, err
+	}
+	return a, stored.Decode(body, &a)
+}
+
+// read reads all of a source, or some of its resources.
+func read(ctx context.Context, source engine.Source, some []penumbra.Address) ([]penumbra.Observation, error) {
+	if targeted, ok := source.(engine.Targeted); ok && len(some) > 0 {
+		return targeted.ReadSome(ctx, some)
+	}
+	return source.Read(ctx)
+}
