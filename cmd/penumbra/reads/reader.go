@@ -37,8 +37,9 @@ type Reader struct {
 	c    ReaderConfig
 	jobs *river.Reader
 
-	mu sync.Mutex
-	at map[string]context.CancelCauseFunc // the readings that it is at
+	mu   sync.Mutex
+	at   map[string]context.CancelCauseFunc // the readings that it is at
+	told map[string]string                  // by stack: why it gave a reading back last
 }
 
 // NewReader makes a node one that reads, from [Reader.Run] on.
@@ -46,7 +47,7 @@ func NewReader(ctx context.Context, c ReaderConfig) (*Reader, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Reader{c: c, at: map[string]context.CancelCauseFunc{}}
+	r := &Reader{c: c, at: map[string]context.CancelCauseFunc{}, told: map[string]string{}}
 	jobs, err := river.NewReader(ctx, c.Store.Pool(), c.AtOnce, r.do, river.Options{Log: c.Log})
 	if err != nil {
 		return nil, err
@@ -118,11 +119,22 @@ func (r *Reader) do(ctx context.Context, asked river.Reading) {
 		log.Warn("what this node read was not given to the one that leads, which asks again", "error", err)
 	case !waited:
 		log.Debug("nobody waits for what this node read", "took", time.Since(began).String())
+	case !r.news(asked.Stack, a.Back):
 	case a.Back != "":
 		log.Warn("this node has given a reading back to the one that leads", "why", a.Back)
 	default:
 		log.Debug("this node has read for the one that leads", "took", time.Since(began).String(), "observations", len(a.Observations))
 	}
+}
+
+// news reports whether it is to be told how a reading of a stack ended: not again why this
+// node gives it back.
+func (r *Reader) news(stack, back string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.told[stack]
+	r.told[stack] = back
+	return back == "" || back != before
 }
 
 func (r *Reader) read(ctx context.Context, asked river.Reading) answer {
