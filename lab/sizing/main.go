@@ -15,6 +15,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -45,6 +46,7 @@ func run(args []string, out io.Writer) error {
 		"batch":     {&w.batch, "observations sent at once"},
 		"peak":      {&w.peak, "the busiest hour over the mean"},
 		"keep":      {&w.keep, "days that timelines are kept"},
+		"nodes":     {&w.nodes, "nodes of one Penumbra at the most, of which one leads and all read"},
 		"fill":      {&w.fill, "how much of anything may be used in the busiest hour"},
 	} {
 		flags.Float64Var(f.to, name, *f.to, f.what)
@@ -56,8 +58,8 @@ func run(args []string, out io.Writer) error {
 		return err
 	}
 	w.every = every.Seconds()
-	if w.every <= 0 || w.stack < 1 || w.batch < 1 || w.peak < 1 || w.keep <= 0 || w.heartbeat+w.changes <= 0 || w.changes < 0 || w.heartbeat < 0 || w.fill <= 0 || w.fill >= 1 {
-		return fmt.Errorf("sizing: -every and -keep have to be above 0, -stack, -batch and -peak 1 or more, -fill between 0 and 1, and something has to be stored")
+	if w.every <= 0 || w.stack < 1 || w.batch < 1 || w.peak < 1 || w.keep <= 0 || w.heartbeat+w.changes <= 0 || w.changes < 0 || w.heartbeat < 0 || w.fill <= 0 || w.fill >= 1 || w.nodes < fewest || w.nodes > 100 {
+		return fmt.Errorf("sizing: -every and -keep have to be above 0, -stack, -batch and -peak 1 or more, -fill between 0 and 1, -nodes between 2 and 100, and something has to be stored")
 	}
 	m, err := loadFiles(*measuredPath, *pricesPath, *serves)
 	if err != nil {
@@ -87,19 +89,29 @@ func loadFiles(measuredPath, pricesPath, serves string) (*model, error) {
 	return load(measured, prices, serves)
 }
 
-// printMost prints how many resources one Penumbra carries on each machine.
+// printMost prints how many resources one Penumbra carries on machines of each kind, with the
+// fewest nodes, with twice as many, and with the most.
 func (m *model) printMost(out io.Writer) {
-	fmt.Fprintln(out, "| machine of the node that leads | reads: resources at most | ended by | sent: resources at most | ended by |\n|---|---|---|---|---|")
+	counts := slices.Compact([]int{fewest, min(2*fewest, int(m.nodes)), int(m.nodes)})
+	fmt.Fprint(out, "| machine of each node |")
+	for _, nodes := range counts {
+		fmt.Fprintf(out, " reads, %d nodes: resources at most | ended by |", nodes)
+	}
+	fmt.Fprintf(out, " sent: resources at most | ended by |\n|%s\n", strings.Repeat("---|", 3+2*len(counts)))
 	for _, on := range m.Machines {
-		read, readEnd := m.most(reads, on)
-		got, gotEnd := m.most(sent, on)
-		fmt.Fprintf(out, "| %s: %d processors, %g GB | %s | %s | %s | %s |\n", on.Name, on.Processors, on.MemoryGB, round(read), readEnd, round(got), gotEnd)
+		fmt.Fprintf(out, "| %s: %d processors, %g GB |", on.Name, on.Processors, on.MemoryGB)
+		for _, nodes := range counts {
+			read, end := m.most(reads, on, nodes)
+			fmt.Fprintf(out, " %s | %s |", round(read), end)
+		}
+		got, end := m.most(sent, on, fewest)
+		fmt.Fprintf(out, " %s | %s |\n", round(got), end)
 	}
 }
 
 // printScales prints what fleets need.
 func (m *model) printScales(out io.Writer) {
-	fmt.Fprintln(out, "\n| resources | way | stored a second, mean | Penumbras | each on | its database on | reading, judging, storing % | memory GB of each | delay p50, p99 | log of writes, network MB/s | disk GB a month | start | training pass | USD a month | first used up |\n|"+strings.Repeat("---|", 15))
+	fmt.Fprintln(out, "\n| resources | way | stored a second, mean | Penumbras | each on nodes | its database on | reading, judging, storing % | memory GB of each | delay p50, p99 | log of writes, network MB/s | disk GB a month | start | training pass | USD a month | first used up |\n|"+strings.Repeat("---|", 15))
 	for _, n := range scales {
 		for _, way := range []way{reads, sent} {
 			s := m.size(way, n)
@@ -111,8 +123,8 @@ func (m *model) printScales(out io.Writer) {
 				}
 			}
 			rate := m.stored(n)
-			fmt.Fprintf(out, "| %s | %s | %s | %d | %s | %s | %s, %s, %s | %s | %s, %s | %.2g, %.2g | %s | %s | %s | %s | %s |\n",
-				round(n), way, round(rate), s.estates, s.machine.Name, s.database.Name, part["reading"], part["judging"], part["storing"],
+			fmt.Fprintf(out, "| %s | %s | %s | %d | %d × %s | %s | %s, %s, %s | %s | %s, %s | %.2g, %.2g | %s | %s | %s | %s | %s |\n",
+				round(n), way, round(rate), s.estates, s.nodes, s.machine.Name, s.database.Name, part["reading"], part["judging"], part["storing"],
 				round(s.memory()), span(s.p50), span(s.p99), rate*m.peak*m.WALBytes.Value/1e6, rate*m.peak*(m.WireBytes.Value+m.WALBytes.Value)/1e6,
 				round(rate*day*30*m.DiskBytes.Value/1e9), span(s.restart()), span(s.training()), round(s.month), s.saturation)
 		}

@@ -88,11 +88,12 @@ type workload struct {
 	keep      float64 // days that timelines are kept
 	fill      float64 // how much of anything may be used
 	save      float64 // seconds between two checkpoints
+	nodes     float64 // of a Penumbra, at the most; there are two at the least
 }
 
 var usual = workload{
 	every: 300, stack: 500, changes: 0.065, heartbeat: 1, perChange: 2, batch: 20, peak: 5, keep: 90,
-	fill: 0.7, save: 600,
+	fill: 0.7, save: 600, nodes: 8,
 }
 
 const day = 86400.0
@@ -104,7 +105,7 @@ func (w workload) stored(n float64) float64 { return n * (w.heartbeat + w.perCha
 type way int
 
 const (
-	// reads: Penumbra runs the tool by the clock, on the node that leads.
+	// reads: Penumbra runs the tool by the clock, on any of its nodes.
 	reads way = iota
 	// sent: whoever ran the tool elsewhere sends what is new, once a day all of it.
 	sent
@@ -119,13 +120,18 @@ type use struct {
 	most float64 // more is too much
 }
 
-// estate is one Penumbra: a node that leads on a machine, with n resources.
+// estate is one Penumbra with n resources: a node that leads and others that stand by, each
+// on a machine.
 type estate struct {
 	*model
 	way     way
 	n       float64
 	machine machine
+	nodes   int
 }
+
+// fewest is how many nodes a Penumbra has at the least: one may go.
+const fewest = 2
 
 // model is all that the sizing rests on.
 type model struct {
@@ -135,11 +141,13 @@ type model struct {
 	family
 }
 
-// readers are the processors that tools are left: what is taken in needs the others, of
-// which at least one.
+// readers are the processors that tools are left while one of the nodes is gone: what is
+// taken in needs others, of which at least one of each node, since those that stand by
+// fold what is stored.
 func (e estate) readers() int {
-	engine := math.Ceil(e.engine() / e.fill)
-	return max(1, e.machine.Processors-int(max(1, engine)))
+	left := func(busy float64) int { return max(0, e.machine.Processors-int(max(1, math.Ceil(busy/e.fill)))) }
+	follows := e.stored(e.n) * e.peak * e.FoldUS.Value * 1e-6
+	return max(1, left(e.engine())+(e.nodes-fewest)*left(follows))
 }
 
 // engine is how many processors the loop keeps busy, in the busiest hour.
@@ -208,7 +216,7 @@ func (e estate) stations() (through []station, means []float64, names []string) 
 		[]float64{read, mean}, []string{"reading", "judging"}
 }
 
-// memory is what the node needs, in GB.
+// memory is what each node needs, in GB.
 func (e estate) memory() float64 { return e.n * e.PeakBytes.Value / 1e9 }
 
 // checkpointMost is how many bytes a checkpoint may have: SQLite takes no longer value
@@ -242,18 +250,19 @@ func (e estate) first() (what string, near float64) {
 	return what, near
 }
 
-// most is the largest fleet that one Penumbra on a machine carries, and what ends it.
-func (m *model) most(way way, on machine) (n float64, what string) {
+// most is the largest fleet that one Penumbra carries whose nodes are machines of a kind, and
+// what ends it.
+func (m *model) most(way way, on machine, nodes int) (n float64, what string) {
 	low, high := 0.0, 1e12
 	for high-low > max(1, low*1e-6) {
 		n := (low + high) / 2
-		if _, near := (estate{m, way, n, on}).first(); near <= 1 {
+		if _, near := (estate{m, way, n, on, nodes}).first(); near <= 1 {
 			low = n
 		} else {
 			high = n
 		}
 	}
-	what, _ = estate{m, way, high, on}.first()
+	what, _ = estate{m, way, high, on, nodes}.first()
 	return low, what
 }
 
@@ -272,24 +281,30 @@ type sizing struct {
 // into fewer Penumbras, each of which people have to look after. A judgement.
 const dearer = 1.1
 
-// size finds what a fleet needs: a node that leads and one that stands by, and a
-// database, for each Penumbra that it is split into.
+// size finds what a fleet needs: nodes, of which one leads, and a database, for each
+// Penumbra that it is split into. More than two nodes are of use where they read.
 func (m *model) size(way way, n float64) sizing {
 	var all []sizing
 	cheapest := math.Inf(1)
+	most := int(m.nodes)
+	if way == sent {
+		most = fewest
+	}
 	for _, on := range m.Machines {
-		most, _ := m.most(way, on)
-		if most < m.stack {
-			continue
+		for nodes := fewest; nodes <= most; nodes++ {
+			carries, _ := m.most(way, on, nodes)
+			if carries < m.stack {
+				continue
+			}
+			s := sizing{estates: int(math.Ceil(n / carries))}
+			s.estate = estate{m, way, n / float64(s.estates), on, nodes}
+			s.disk = m.stored(n) * day * m.keep * m.DiskBytes.Value / 1e9
+			s.database = m.databaseFor(s.disk / float64(s.estates))
+			s.month = float64(s.estates)*m.Hours*(float64(nodes)*on.Hour+s.database.Hour) + s.disk*m.DiskGBMonth
+			s.saturation, _ = s.first()
+			all = append(all, s)
+			cheapest = min(cheapest, s.month)
 		}
-		s := sizing{estates: int(math.Ceil(n / most))}
-		s.estate = estate{m, way, n / float64(s.estates), on}
-		s.disk = m.stored(n) * day * m.keep * m.DiskBytes.Value / 1e9
-		s.database = m.databaseFor(s.disk / float64(s.estates))
-		s.month = float64(s.estates)*m.Hours*(2*on.Hour+s.database.Hour) + s.disk*m.DiskGBMonth
-		s.saturation, _ = s.first()
-		all = append(all, s)
-		cheapest = min(cheapest, s.month)
 	}
 	all = slices.DeleteFunc(all, func(s sizing) bool { return s.month > dearer*cheapest })
 	return slices.MinFunc(all, func(x, y sizing) int {

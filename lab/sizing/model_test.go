@@ -74,7 +74,7 @@ func TestMeansAreThoseDrawn(t *testing.T) {
 	for _, changes := range []float64{0.065, 20} { // next to nothing in a look, and a lot
 		m.changes = changes
 		for _, way := range []way{reads, sent} {
-			stations, means, names := estate{m, way, 100_000, m.Machines[3]}.stations()
+			stations, means, names := estate{m, way, 100_000, m.Machines[3], fewest}.stations()
 			r := rand.New(rand.NewPCG(1, 1))
 			for i, s := range stations {
 				const draws = 200_000
@@ -95,18 +95,21 @@ func TestMostIsWhereSomethingIsUsedUp(t *testing.T) {
 	t.Parallel()
 	for _, family := range []string{"pooled", "mixture"} {
 		m := committed(t, family)
-		for _, way := range []way{reads, sent} {
+		for _, x := range []struct {
+			way   way
+			nodes int
+		}{{reads, fewest}, {reads, 5}, {sent, fewest}} {
 			before := 0.0
 			for _, on := range m.Machines {
-				n, what := m.most(way, on)
-				if _, near := (estate{m, way, n, on}).first(); near > 1 {
-					t.Errorf("%s, %v on %s: %v resources are too many", family, way, on.Name, n)
+				n, what := m.most(x.way, on, x.nodes)
+				if _, near := (estate{m, x.way, n, on, x.nodes}).first(); near > 1 {
+					t.Errorf("%s, %+v on %s: %v resources are too many", family, x, on.Name, n)
 				}
-				if got, near := (estate{m, way, n * 1.001, on}).first(); near <= 1 || got != what {
-					t.Errorf("%s, %v on %s: of %v resources %s is used by %v of what it may, not %s", family, way, on.Name, n*1.001, got, near, what)
+				if got, near := (estate{m, x.way, n * 1.001, on, x.nodes}).first(); near <= 1 || got != what {
+					t.Errorf("%s, %+v on %s: of %v resources %s is used by %v of what it may, not %s", family, x, on.Name, n*1.001, got, near, what)
 				}
 				if n < before {
-					t.Errorf("%s, %v: %s carries less than a smaller machine", family, way, on.Name)
+					t.Errorf("%s, %+v: %s carries less than a smaller machine", family, x, on.Name)
 				}
 				before = n
 			}
@@ -119,13 +122,40 @@ func TestWhatIsUsedUpFirstCounts(t *testing.T) {
 	t.Parallel()
 	m := committed(t, "pooled")
 	on := m.Machines[3]
-	before, what := m.most(reads, on)
+	before, what := m.most(reads, on, fewest)
 	if what != "reading" {
 		t.Fatalf("%s is used up first on %s", what, on.Name)
 	}
 	m.ReadMS.Value /= 2
-	if after, _ := m.most(reads, on); math.Abs(after/before-2) > 0.01 {
+	if after, _ := m.most(reads, on, fewest); math.Abs(after/before-2) > 0.01 {
 		t.Errorf("%v resources, %v where reading takes half as long", before, after)
+	}
+}
+
+// TestNodesReadWhatOneCannot adds nodes where reading is used up first, and where judging is.
+func TestNodesReadWhatOneCannot(t *testing.T) {
+	t.Parallel()
+	m := committed(t, "pooled")
+	on := m.Machines[0]
+	two, _ := m.most(reads, on, 2)
+	for nodes := 3; nodes <= 8; nodes++ {
+		// One may be gone: of two, one reads; of the n others each has one processor less than it
+		// has, which follows, as the one that leads has one less, which judges.
+		n, what := m.most(reads, on, nodes)
+		if want := two * float64(nodes-1); what != "reading" || math.Abs(n/want-1) > 0.01 {
+			t.Errorf("%d nodes carry %v resources, ended by %s; want %v", nodes, n, what, want)
+		}
+	}
+	m = committed(t, "mixture")
+	on = m.Machines[4]
+	if two, what := m.most(reads, on, 2); what != "judging" {
+		t.Errorf("%s ends two nodes that judge %v", what, two)
+	} else if four, _ := m.most(reads, on, 4); math.Abs(four/two-1) > 0.001 {
+		t.Errorf("four nodes judge %v resources, two %v", four, two)
+	}
+	// What is sent no node reads.
+	if s := m.size(sent, 1e8); s.nodes != fewest {
+		t.Errorf("%d nodes for what is sent", s.nodes)
 	}
 }
 
@@ -166,7 +196,7 @@ func TestSizes(t *testing.T) {
 
 func TestRefusesWhatCannotBe(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-every", "0s"}, {"-fill", "1"}, {"-stack", "0"}, {"-heartbeat", "0", "-changes", "0"}, {"-family", "oracle"}, {"-prices", "none.json"}} {
+	for _, args := range [][]string{{"-every", "0s"}, {"-fill", "1"}, {"-stack", "0"}, {"-heartbeat", "0", "-changes", "0"}, {"-nodes", "1"}, {"-family", "oracle"}, {"-prices", "none.json"}} {
 		if err := run(args, new(bytes.Buffer)); err == nil {
 			t.Errorf("%v: no error", args)
 		}
