@@ -66,7 +66,7 @@ type Asker struct {
 
 	mu      sync.Mutex
 	waiting map[string]*attempt
-	told    map[string]string // by stack and node: why it gave a reading back last
+	told    map[string]string // by stack, source and node: why it did not read last
 }
 
 // attempt is a reading that somebody waits for.
@@ -307,29 +307,34 @@ func (a *Asker) read(ctx context.Context, d distant, some []penumbra.Address) ([
 			continue
 		case got.Back != "":
 			a.c.Count(node, GivenBack)
-			a.tell(d, node, got.Back)
+			a.tell(d, node, "it has given the reading back: "+got.Back)
+			return a.readHere(ctx, d, some)
+		}
+		if err := got.err(); err != nil {
+			a.c.Count(node, Failed)
+			if node == a.c.Node {
+				return nil, err
+			}
+			// It may be for want of something that this node has.
+			a.tell(d, node, err.Error())
 			return a.readHere(ctx, d, some)
 		}
 		a.tell(d, node, "")
-		if err := got.err(); err != nil {
-			a.c.Count(node, Failed)
-			return nil, err
-		}
 		a.c.Count(node, Done)
 		return got.Observations, nil
 	}
 	return a.readHere(ctx, d, some)
 }
 
-// tell says once why a node does not read for this one, "" if it does.
-func (a *Asker) tell(d distant, node, back string) {
+// tell says once why a node has not read for this one, "" if it has.
+func (a *Asker) tell(d distant, node, why string) {
 	key := d.stack + "\x00" + d.name + "\x00" + node
 	a.mu.Lock()
 	before := a.told[key]
-	a.told[key] = back
+	a.told[key] = why
 	a.mu.Unlock()
-	if back != "" && back != before {
-		a.c.Log.Warn("a node gave a reading back; this one reads", "stack", d.stack, "source", d.name, "reader", node, "why", back)
+	if why != "" && why != before {
+		a.c.Log.Warn("a node has not read what it was asked for; this one reads", "stack", d.stack, "source", d.name, "reader", node, "why", why)
 	}
 }
 

@@ -12,6 +12,7 @@
 // that comes late is dropped, since the attempt is gone by then, and so is what a leader of
 // an earlier term asked for. A node that would read something else, as its configuration or
 // its copy of the code is another one, gives the reading back, and the node that leads reads.
+// So it does what another one could not, before it says so.
 package reads
 
 import (

@@ -256,8 +256,8 @@ func TestAnotherNodeReads(t *testing.T) {
 	})
 }
 
-// TestFailuresComeBack holds that an error of another node is the one that this one would
-// have had.
+// TestFailuresComeBack holds that an error comes back as it was, and that what another node
+// could not read the one that leads tries itself.
 func TestFailuresComeBack(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -266,7 +266,7 @@ func TestFailuresComeBack(t *testing.T) {
 	whole := &penumbra.Error{Kind: penumbra.Locked, What: "read stack shop", Remedy: "wait", Err: errors.New("password=hunter2hunter2 is refused")}
 	errs := []error{whole, fmt.Errorf("in a hurry: %w", whole), errors.New("bare")}
 	next := 0
-	f.reader("b", 1, digest, source(func(context.Context) ([]penumbra.Observation, error) { next++; return nil, errs[next-1] }))
+	stop, _ := f.reader("a", 1, digest, source(func(context.Context) ([]penumbra.Observation, error) { next++; return nil, errs[next-1] }))
 	for _, want := range errs {
 		_, err := asker.Source("shop", "tofu", source(never), theSame).Read(t.Context())
 		if err == nil || err.Error() != penumbra.Redact(want.Error()) || penumbra.KindOf(err) != penumbra.KindOf(want) {
@@ -276,8 +276,18 @@ func TestFailuresComeBack(t *testing.T) {
 			t.Errorf("a secret came back: %v", err)
 		}
 	}
-	if n := f.counted("b", reads.Failed); n != len(errs) {
-		t.Errorf("%d readings of b failed: %v", n, f.counts)
+	if n := f.counted("a", reads.Failed); n != len(errs) {
+		t.Errorf("%d readings of a failed: %v", n, f.counts)
+	}
+	stop()
+	f.reader("b", 1, digest, source(func(context.Context) ([]penumbra.Observation, error) { return nil, whole }))
+	out, failed := read(t, asker.Source("shop", "tofu", one("a"), theSame))
+	if who := by(t, got(t, out, failed)); who != "a" || f.counted("b", reads.Failed) != 1 {
+		t.Errorf("%s has read what b could not: %v", who, f.counts)
+	}
+	_, err := asker.Source("shop", "tofu", source(never), theSame).Read(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "has read itself") {
+		t.Errorf("what neither can read: %v", err)
 	}
 }
 
