@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"github.com/penumbra-iac/penumbra"
@@ -487,6 +488,35 @@ func TestNobodyReads(t *testing.T) {
 	}
 }
 
+// TestDatabaseForgets has the database crash, after which it knows of no reading any more: the
+// one that leads reads, and the node that was at it ends.
+func TestDatabaseForgets(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	asker, store := f.leader("a")
+	f.run(asker.Run)
+	began, ended := make(chan struct{}), make(chan struct{})
+	f.reader("b", 1, digest, source(func(ctx context.Context) ([]penumbra.Observation, error) {
+		close(began)
+		<-ctx.Done()
+		close(ended)
+		return nil, ctx.Err()
+	}))
+	out, failed := read(t, asker.Source("shop", "tofu", one("a"), theSame))
+	<-began
+	if _, err := store.Pool().Exec(t.Context(), `TRUNCATE readings`); err != nil { // as a crash does
+		t.Fatal(err)
+	}
+	if who := by(t, got(t, out, failed)); who != "a" {
+		t.Errorf("%s has read", who)
+	}
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Error("b goes on with what nobody waits for")
+	}
+}
+
 // TestNextLeader has readings of a term that is over: those that wait are given up, those
 // at work end, and neither is in the way of the next leader's.
 func TestNextLeader(t *testing.T) {
@@ -566,6 +596,45 @@ func TestGivenUp(t *testing.T) {
 	}
 	until(t, "nothing is left of it", func() bool {
 		return number(t, store, `SELECT (SELECT count(*) FROM readings) + (SELECT count(*) FROM river_job WHERE queue = 'readings' AND state = 'running')`) == 0
+	})
+}
+
+// TestSweep has the database forget that somebody has given a reading up: it is found, and the
+// one that is waited for stays.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	asker, store := f.leader("a")
+	queue, err := river.NewReadings(store.Pool(), river.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	forgotten, err := store.AskReading(t.Context(), func(ctx context.Context, tx pgx.Tx, id string) (int64, error) {
+		return queue.Ask(ctx, tx, river.Reading{ID: id, Stack: "shop", Source: "tofu", Digest: digest, Within: time.Minute})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, failed := read(t, asker.Source("shop", "tofu", source(never), theSame))
+	until(t, "another is asked for", func() bool { return number(t, store, `SELECT count(*) FROM readings`) == 2 })
+	if err := asker.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	left, err := store.Readings(t.Context())
+	if err != nil || len(left) != 1 || left[0].ID == forgotten.ID {
+		t.Errorf("left: %+v, %v", left, err)
+	}
+	if n := number(t, store, `SELECT count(*) FROM river_job WHERE queue = 'readings'`); n != 1 {
+		t.Errorf("%d jobs are left", n)
+	}
+	f.run(asker.Run)
+	f.reader("b", 1, digest, one("b"))
+	by(t, got(t, out, failed))
+	until(t, "its job is over and swept away", func() bool {
+		if err := asker.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return number(t, store, `SELECT count(*) FROM river_job`) == 0
 	})
 }
 
