@@ -151,7 +151,10 @@ func newCluster(t *testing.T) *cluster {
 		t.Cleanup(m.kill)
 	}
 	for _, m := range c.nodes {
-		c.until("a node answers", time.Minute, func() bool { return m.ready() })
+		c.until("a node answers, and has the token that all share", time.Minute, func() bool {
+			_, err := os.Stat(filepath.Join(m.dir, ".penumbra", "token"))
+			return err == nil && m.ready()
+		})
 	}
 	return c
 }

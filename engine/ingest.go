@@ -121,6 +121,13 @@ type passage struct {
 	types     map[string]bool                // of the resources whose drifts changed
 	newest    time.Time
 	anomalies []penumbra.Anomaly // in the metrics that came
+	repeated  []seenAt           // what came of what is there or declared, and was stored already
+}
+
+// seenAt is a resource and when something was seen of it.
+type seenAt struct {
+	resource penumbra.Address
+	at       time.Time
 }
 
 func newPassage(e *Engine) *passage {
@@ -147,9 +154,14 @@ func (in *passage) store(ctx context.Context, b inputs.Batch) (added []penumbra.
 	e.door.Lock()
 	defer e.door.Unlock()
 	if len(lasting) > 0 {
-		if added, err = e.cfg.Store.Append(ctx, e.cfg.Order(lasting)); err != nil {
+		lasting = e.cfg.Order(lasting)
+		// Whether a transaction that is broken off was committed nobody knows: who sends and
+		// goes away must not break it off.
+		if added, err = e.cfg.Store.Append(context.WithoutCancel(ctx), lasting); err != nil {
+			e.unknown(lasting, err)
 			return nil, false, err
 		}
+		in.repeats(lasting, added)
 	}
 	in.report.Added += len(added)
 	in.report.Repeated += len(lasting) - len(added)
@@ -158,6 +170,52 @@ func (in *passage) store(ctx context.Context, b inputs.Batch) (added []penumbra.
 	}
 	e.turns.Lock()
 	return append(added, e.cfg.Order(values)...), true, nil
+}
+
+// unknown has observations read back whose append has failed so that they may be stored
+// all the same: who sends them again is told that they are, and nothing else folds them in.
+func (e *Engine) unknown(observations []penumbra.Observation, err error) {
+	if penumbra.KindOf(err) != penumbra.Unavailable {
+		return // it was rolled back
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.late = true
+	for i := range observations {
+		e.behind[observations[i].Resource] = true
+	}
+	e.putOffReplay()
+}
+
+// repeats notes down which observations were stored before: those that are not among
+// the ones added, which are in their order.
+func (in *passage) repeats(observations, added []penumbra.Observation) {
+	if len(added) == len(observations) {
+		return
+	}
+	next := 0
+	for i := range observations {
+		o := &observations[i]
+		if next < len(added) && o.Identity() == added[next].Identity() {
+			next++
+		} else if ordered(o) {
+			in.repeated = append(in.repeated, seenAt{o.Resource, o.Time})
+		}
+	}
+}
+
+// recall has resources looked at of which nothing newer is known than what was repeated:
+// whoever stored that may have ended before it was judged.
+func (in *passage) recall() {
+	e := in.engine
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for _, x := range in.repeated {
+		if r := e.resources[x.resource]; r != nil && !r.last.After(x.at) {
+			in.resources[x.resource] = true
+			in.newest = later(in.newest, x.at)
+		}
+	}
 }
 
 // apart splits what is kept from single values of metrics, which are only watched.
@@ -238,6 +296,7 @@ func (in *passage) judge(added []penumbra.Observation) []penumbra.Drift {
 // and at the peers of what drifted, and wakes the sources of what was touched.
 func (in *passage) finish(ctx context.Context) error {
 	e := in.engine
+	in.recall()
 	if in.newest.IsZero() {
 		return nil
 	}

@@ -35,11 +35,16 @@ func (e *Engine) rebuild(ctx context.Context) (replayed bool, err error) {
 	if sequence <= e.replayedAtOnce || !e.running.Load() {
 		return e.replay(ctx)
 	}
+	e.putOffReplay()
+	return false, e.dropCheckpoint(ctx)
+}
+
+// putOffReplay has what is late replayed by Run, if it is there.
+func (e *Engine) putOffReplay() {
 	select {
 	case e.toReplay <- struct{}{}:
 	default:
 	}
-	return false, e.dropCheckpoint(ctx)
 }
 
 // dropCheckpoint makes the shadow's checkpoint none, once until the next one is saved:
