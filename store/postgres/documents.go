@@ -316,8 +316,11 @@ func (s *Store) exec(ctx context.Context, what, statement string, args ...any) e
 // SaveCheckpoint stores a checkpoint in place of the last one of its name.
 func (s *Store) SaveCheckpoint(ctx context.Context, c penumbra.Checkpoint) error {
 	sum := sha256.Sum256(c.Data)
-	return s.exec(ctx, "save checkpoint "+c.Name, upsert("checkpoints", "name, sequence, time, checksum, data"),
-		text(c.Name), c.Sequence, stored.Optional(c.Time), sum[:], some(c.Data))
+	return s.writeLarge(ctx, "save checkpoint "+c.Name, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, upsert("checkpoints", "name, sequence, time, checksum, data"),
+			text(c.Name), c.Sequence, stored.Optional(c.Time), sum[:], some(c.Data))
+		return err
+	})
 }
 
 // some returns bytes that are not NULL.

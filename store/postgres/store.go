@@ -299,6 +299,12 @@ func (s *Store) write(ctx context.Context, what string, do func(tx pgx.Tx) error
 	return s.transact(ctx, what, "BEGIN ISOLATION LEVEL READ COMMITTED", do)
 }
 
+// writeLarge is write of something that may be on its way to the server for longer than a
+// process may hang with a transaction open: while it is, the server takes it to hang.
+func (s *Store) writeLarge(ctx context.Context, what string, do func(tx pgx.Tx) error) error {
+	return s.transact(ctx, what, "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '10min'", do)
+}
+
 // transact is write of a transaction that begins with statements of its own.
 func (s *Store) transact(ctx context.Context, what, begin string, do func(tx pgx.Tx) error) error {
 	attempt := func() (struct{}, error) {

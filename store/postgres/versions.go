@@ -16,7 +16,7 @@ import (
 // AddVersion stores a version of the model under the next number and returns it.
 // Bodies of versions that nobody goes back to are given up.
 func (s *Store) AddVersion(ctx context.Context, v penumbra.ModelVersion, body []byte) (number int, err error) {
-	err = s.write(ctx, "add a version of the model", func(tx pgx.Tx) error {
+	err = s.writeLarge(ctx, "add a version of the model", func(tx pgx.Tx) error {
 		if err := hold(ctx, tx, "versions"); err != nil {
 			return err
 		}
