@@ -114,6 +114,9 @@ func (a *app) serve(ctx context.Context, c *wire.Config, o wire.Options, ready f
 		return err
 	}
 	defer listener.Close()
+	collecting, done := context.WithCancel(ctx)
+	defer done()
+	go roomForGarbage(collecting)
 	if c.Shared() {
 		return a.serveNode(ctx, c, o, listener, ready)
 	}
