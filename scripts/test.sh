@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # test.sh sets up what the tests use and runs the whole suite: OpenTofu (built from tools/tofu if
 # none is there), the example provider, a Chromium for the pages, the servers of the lab, Maven for
-# Spark, and what makes network namespaces for nodes that are cut off. With CI
-# set, a tool that is missing is a failure, OpenTofu runs the stacks, and what depends on the engine
-# runs once more on Terraform where the PATH has it. SPARK_HISTORIES names the folder of the public
-# histories that models are judged on, if they are at hand: Spark trains and scores on them, too.
+# Spark and Flink, and what makes network namespaces for nodes that are cut off. With CI set, a tool that is missing is a failure, OpenTofu runs the stacks, and what depends on the engine
+# runs once more on Terraform where the PATH has it. HISTORIES names the folder of the public
+# histories that models are judged on, if they are at hand: Spark and Flink are tested on them, too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,7 +26,7 @@ for need in ip=iproute2 unshare=util-linux mvn=maven; do
 	command -v "${need%=*}" >/dev/null || lacking+=("${need#*=}")
 done
 if [ ${#lacking[@]} -gt 0 ] && command -v apt-get >/dev/null; then
-	say "installing ${lacking[*]} for the tests on Spark and of many nodes"
+	say "installing ${lacking[*]} for the tests on Spark and Flink and of many nodes"
 	{ $sudo apt-get update -qq -o DPkg::Lock::Timeout=300 &&
 		DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${lacking[@]}" >/dev/null; } ||
 		say "${lacking[*]} could not be installed; those tests are left out unless REQUIRE_TOOLS=1"
@@ -47,7 +46,7 @@ say "using $("$PENUMBRA_TOFU" version | head -n 1)"
 scripts/lint.sh
 go build -trimpath -o bin/penumbra ./cmd/penumbra
 (cd examples/provider && GOWORK=off go test ./...)
-(cd adapter/beam && GOWORK=off go vet ./... && PENUMBRA_DATA=${SPARK_HISTORIES-} GOWORK=off go test -timeout 20m ./...)
+(cd adapter/beam && GOWORK=off go vet ./... && PENUMBRA_DATA=${HISTORIES-} GOWORK=off go test -timeout 20m ./...)
 # The race detector sees what runs in the test's own process: e2e starts the program as users have it.
 # The lab's servers answer as slowly as the machine is busy, and that is what its tests measure: they
 # have it to themselves.

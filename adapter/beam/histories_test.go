@@ -33,10 +33,10 @@ func plain(t *testing.T, history string) []penumbra.Observation {
 	return all
 }
 
-// elsewhere is Spark where scripts/spark.sh runs the tests beside one, and Prism where not.
+// elsewhere is the engine that scripts/jobserver.sh runs the tests beside, and Prism if it does not.
 func elsewhere() beam.Runner {
-	if endpoint := os.Getenv("SPARK_ENDPOINT"); endpoint != "" {
-		return beam.Runner{Name: "spark", Endpoint: endpoint}
+	if name := os.Getenv("JOB_RUNNER"); name != "" {
+		return beam.Runner{Name: name, Endpoint: os.Getenv("JOB_ENDPOINT")}
 	}
 	return prism
 }
@@ -135,7 +135,7 @@ func TestTrainingOnHistories(t *testing.T) {
 // one process and in shards, and judges what each left on the last fifth, see
 // judgedLater. It prints the table of docs/scale.md, and holds the PR-AUC of shards to
 // that of one process, to 1 %; whether training is worth anything on these estates is there
-// to be read. Within scripts/spark.sh the shards are trained on Spark. PENUMBRA_SPLIT names
+// to be read. Within scripts/jobserver.sh the shards are trained on its engine. PENUMBRA_SPLIT names
 // the history, PENUMBRA_SHARE the earlier share of its time that is looked at at
 // all, 1 if it is not set.
 func TestSplitByTime(t *testing.T) {
