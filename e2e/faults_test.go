@@ -117,6 +117,10 @@ type member struct {
 	log   *safeBuffer
 	ended chan struct{}
 	hurt  atomic.Bool // killed, paused or cut off
+
+	mu    sync.Mutex
+	alive context.Context    // ends when the node does not answer any more
+	gone  context.CancelFunc // ends it
 }
 
 const subnet = "10.77.0."
@@ -356,6 +360,7 @@ func (c *cluster) faults(n, rate int, timed bool, rest, steady time.Duration) {
 		s := newSender(c, m, float64(rate)/float64(len(c.nodes)), began)
 		all = append(all, s)
 		work.Go(func() { s.run(sending) })
+		work.Go(func() { m.balance(sending) })
 	}
 	start := time.Now()
 	var seen watched

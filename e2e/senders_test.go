@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,73 @@ const outstanding = 4
 // answerWithin is how long a sender waits before it asks another node: longer than it
 // takes for another one to lead.
 const answerWithin = 7 * time.Second
+
+// Senders are as behind a load balancer that asks each node now and then whether it is
+// alive: what was sent to one that has not answered for goneAfter goes to another.
+const (
+	askAlive  = 500 * time.Millisecond
+	goneAfter = 2 * time.Second
+)
+
+// balance keeps what is said of whether the node answers until ctx ends.
+func (m *member) balance(ctx context.Context) {
+	client := &http.Client{Timeout: time.Second}
+	tick := time.NewTicker(askAlive)
+	defer tick.Stop()
+	for last := time.Now(); ; {
+		response, err := client.Get(m.url() + "/healthz")
+		if err == nil {
+			response.Body.Close()
+			last = time.Now()
+		}
+		m.answers(time.Since(last) < goneAfter)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (m *member) answers(alive bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case !alive && m.gone != nil:
+		m.gone()
+	case alive && (m.alive == nil || m.alive.Err() != nil):
+		m.alive, m.gone = context.WithCancel(context.Background())
+	}
+}
+
+// whileAlive ends when the node does not answer any more.
+func (m *member) whileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	m.mu.Lock()
+	alive := m.alive
+	m.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	if alive != nil {
+		context.AfterFunc(alive, cancel)
+	}
+	return ctx, cancel
+}
+
+// isAlive reports whether the node answers, as far as is known.
+func (m *member) isAlive() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.alive == nil || m.alive.Err() == nil
+}
+
+// after returns the first node from one on that answers, that one if none does.
+func (c *cluster) after(i int) int {
+	for k := range c.nodes {
+		if at := (i + k) % len(c.nodes); c.nodes[at].isAlive() {
+			return at
+		}
+	}
+	return i % len(c.nodes)
+}
 
 // sender sends observations to a node by a schedule, whatever becomes of them. What was
 // not acknowledged it sends again, to the next node. What is due and cannot be sent is its
@@ -85,7 +153,7 @@ func (s *sender) backlog() int64 {
 func (s *sender) run(ctx context.Context) {
 	var nodes []*api.Client
 	for i := range s.c.nodes {
-		nodes = append(nodes, s.c.nodes[(s.m.i+i)%len(s.c.nodes)].client(answerWithin))
+		nodes = append(nodes, s.c.nodes[i].client(answerWithin))
 	}
 	var sending sync.WaitGroup
 	defer sending.Wait()
@@ -105,8 +173,10 @@ func (s *sender) run(ctx context.Context) {
 		}
 		sending.Go(func() {
 			body, asked := s.batch(n), time.Now()
-			for to := 0; ; to = (to + 1) % len(nodes) {
-				r, err := nodes[to].Ingest(ctx, bytes.NewReader(body), "load"+strconv.Itoa(s.m.i))
+			for to := s.c.after(s.m.i); ; to = s.c.after(to + 1) {
+				asking, end := s.c.nodes[to].whileAlive(ctx)
+				r, err := nodes[to].Ingest(asking, bytes.NewReader(body), "load"+strconv.Itoa(s.m.i))
+				end()
 				if err == nil {
 					if r.Lines != perSend || r.Bad != 0 {
 						s.c.t.Errorf("a batch was answered %+v", r)
