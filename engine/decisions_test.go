@@ -241,7 +241,7 @@ func (o *office) approve(p penumbra.Proposal, by string) penumbra.Approval {
 	if err != nil {
 		o.t.Fatalf("%s approves: %v", by, err)
 	}
-	o.engine.Wait()
+	o.settle()
 	return a
 }
 
@@ -260,7 +260,7 @@ func (o *office) due() {
 	if err := o.engine.Due(o.t.Context()); err != nil {
 		o.t.Fatal(err)
 	}
-	o.engine.Wait()
+	o.settle()
 }
 
 func (o *office) state(id string) penumbra.ProposalStatus {

@@ -44,7 +44,7 @@ type bench struct {
 	store  *sqlite.Store
 	log    bytes.Buffer
 	config func(*engine.Config)
-	jobs   *jobs // nil if the configuration brings another queue
+	jobs   *jobs // at work unless the configuration brings another queue
 	hands  sync.Mutex
 }
 
@@ -88,9 +88,16 @@ func (b *bench) start() *bench {
 		b.t.Fatal(err)
 	}
 	b.engine, b.store = e, store
-	b.engine.Wait() // for what an earlier process has left
+	b.settle() // what an earlier process has left is done
 	b.t.Cleanup(func() { b.store.Close() })
 	return b
+}
+
+// settle waits until runs have ended, and jobs that any act has begun: a scheduled one whose time
+// has come begins with the next that is put in.
+func (b *bench) settle() {
+	b.engine.Wait()
+	b.jobs.working.Wait()
 }
 
 func (b *bench) stop() {

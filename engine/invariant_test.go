@@ -151,7 +151,7 @@ func (w *watchman) note(p *penumbra.Proposal, people, policies int, frozen bool)
 
 // settled waits for the runs that an act started, and fails if one was wrong.
 func (w *watchman) settled() {
-	w.engine.Wait()
+	w.settle()
 	if w.bad != "" {
 		w.rt.Fatal(w.bad)
 	}

@@ -74,7 +74,7 @@ type Board struct {
 	counted  map[string]bool // runs that this process has put in → whether it was decided on in it
 	atWork   map[string]bool // runs at work
 	executed map[string]bool // runs that this process has begun and that have not ended
-	runs     sync.WaitGroup  // those counted
+	idle     *sync.Cond      // told when none is counted any more
 
 	// deciding is held while a decision is taken: who counts approvals must not
 	// be overtaken by another.
@@ -106,10 +106,12 @@ func New(cfg Config) *Board {
 	if cfg.Ran == nil {
 		cfg.Ran = func(context.Context, *penumbra.Run) {}
 	}
-	return &Board{
+	b := &Board{
 		cfg: cfg, stopping: cfg.ReadOnly || cfg.Queue == nil, counted: map[string]bool{}, atWork: map[string]bool{}, executed: map[string]bool{},
 		tried: map[string]time.Time{}, underWatch: map[string]bool{},
 	}
+	b.idle = sync.NewCond(&b.working)
+	return b
 }
 
 // Start has jobs done from now on, first of all what a stop or a kill has left: runs
@@ -149,7 +151,13 @@ func (b *Board) Stop(ctx context.Context) error {
 
 // Wait waits until the runs that were put in have ended and what follows from them is
 // recorded. It is of no use once the board was stopped.
-func (b *Board) Wait() { b.runs.Wait() }
+func (b *Board) Wait() {
+	b.working.Lock()
+	defer b.working.Unlock()
+	for len(b.counted) > 0 {
+		b.idle.Wait()
+	}
+}
 
 // SaveRun keeps a run's state.
 func (b *Board) SaveRun(ctx context.Context, run penumbra.Run) error {

@@ -26,7 +26,6 @@ func (b *Board) mayStart(run string) bool {
 	if b.stopping {
 		return false
 	}
-	b.runs.Add(1)
 	b.counted[run] = true
 	return true
 }
@@ -35,9 +34,8 @@ func (b *Board) mayStart(run string) bool {
 func (b *Board) countOut(run string) {
 	b.working.Lock()
 	defer b.working.Unlock()
-	if _, in := b.counted[run]; in {
-		delete(b.counted, run)
-		b.runs.Done()
+	if delete(b.counted, run); len(b.counted) == 0 {
+		b.idle.Broadcast()
 	}
 }
 
@@ -59,7 +57,6 @@ func (b *Board) leftover(ctx context.Context) error {
 	}
 	for _, run := range slices.Backward(unended) { // the first started first
 		b.working.Lock()
-		b.runs.Add(1)
 		b.counted[run.ID] = false
 		b.working.Unlock()
 		if err := b.cfg.Queue.Add(ctx, penumbra.Job{Kind: penumbra.CarryOutRun, ID: run.ID}); err != nil {
