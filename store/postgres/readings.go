@@ -20,9 +20,9 @@ type Reading struct {
 	Answered, Lost bool
 }
 
-// silence is how long a node that reads is not heard of before it is taken for lost. All
+// ReaderSilence is how long a node that reads is not heard of before it is taken for lost. All
 // times are the server's, so that clocks need not agree.
-const silence = 8 * time.Second
+const ReaderSilence = 8 * time.Second
 
 // answered is the channel of the database on which it is told that a reading was answered.
 const answered = "penumbra_readings"
@@ -46,7 +46,7 @@ func (s *Store) AskReading(ctx context.Context, put func(ctx context.Context, tx
 // Readings returns those of the store's term that nobody has taken the answer of.
 func (s *Store) Readings(ctx context.Context) ([]Reading, error) {
 	rows, err := s.pool.Query(ctx, `SELECT id::text, job, node, answer IS NOT NULL, answer IS NULL AND coalesce(seen < clock_timestamp() - $2::interval, false)
-		FROM readings WHERE term = $1`, s.term.Number, silence)
+		FROM readings WHERE term = $1`, s.term.Number, ReaderSilence)
 	if err == nil {
 		var out []Reading
 		if out, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Reading]); err == nil {

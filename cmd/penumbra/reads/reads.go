@@ -26,6 +26,7 @@ import (
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/engine"
 	"github.com/penumbra-iac/penumbra/internal/atrest"
+	"github.com/penumbra-iac/penumbra/store/postgres"
 	"github.com/penumbra-iac/penumbra/store/stored"
 )
 
@@ -33,7 +34,7 @@ import (
 // goes on with them that cannot: those who wait have given them up by then.
 const (
 	beat = 2 * time.Second
-	lost = 8 * time.Second
+	lost = postgres.ReaderSilence
 )
 
 // answer is what a node gives back.
