@@ -28,6 +28,8 @@ import (
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/adapter/tofu"
 	"github.com/penumbra-iac/penumbra/internal/pgtest"
@@ -334,7 +336,7 @@ func (s *site) files(dir string) map[string]string {
 			}
 			text = string(data)
 		}
-		out[path] = fmt.Sprintf("%s %s %s", info.Mode(), info.ModTime(), text)
+		out[path] = fmt.Sprintf("%s %s\n%s", info.Mode(), info.ModTime(), text)
 		return nil
 	})
 	if err != nil {
@@ -351,7 +353,7 @@ func (s *site) same(dir string, before map[string]string) {
 		if now, there := after[name]; !there {
 			s.t.Errorf("%s is gone", name)
 		} else if now != was {
-			s.t.Errorf("%s was changed:\n%s\nwas\n%s", name, now, was)
+			s.t.Errorf("%s was changed:\n%s", name, gocmp.Diff(strings.Split(was, "\n"), strings.Split(now, "\n")))
 		}
 	}
 	for name := range after {

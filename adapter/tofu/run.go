@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"maps"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -15,18 +14,17 @@ import (
 	"github.com/penumbra-iac/penumbra/internal/procgroup"
 )
 
-// grace is how long a command that was asked to stop may take to release what
-// it holds before it and its providers are killed.
-const grace = 30 * time.Second
-
 // output is what a command wrote.
 type output struct {
 	stdout, stderr bytes.Buffer
 }
 
-// run executes a command in the working directory and returns its output. When
-// ctx ends the command gets an interrupt, on which both tools stop cleanly, and
-// after a grace period the whole process group is killed.
+// run executes a command that only reads, in the working directory, and returns
+// its output. When ctx ends the command and its providers are killed and not
+// interrupted: on an interrupt OpenTofu writes the state that it has read to its
+// local file once more, without a lock as it reads without one, over what somebody
+// else may have applied in the meantime. Nothing is held that would have to be
+// released.
 func (w *Workspace) run(ctx context.Context, args ...string) (*output, error) {
 	out := &output{}
 	return out, w.runIn(ctx, w.dir, out, &out.stdout, args...)
@@ -41,11 +39,13 @@ func (w *Workspace) runIn(ctx context.Context, dir string, out *output, stdout i
 	cmd.Dir, cmd.Env = dir, env
 	cmd.Stdout, cmd.Stderr = stdout, &out.stderr
 	procgroup.Own(cmd)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = grace
+	cmd.Cancel = func() error {
+		procgroup.Kill(cmd)
+		return cmd.Process.Kill()
+	}
+	cmd.WaitDelay = time.Second // for what has left the group and holds the output
 	err = cmd.Run()
 	if ctx.Err() != nil {
-		procgroup.Kill(cmd)
 		return ctx.Err()
 	}
 	return err
