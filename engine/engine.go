@@ -156,7 +156,9 @@ type Engine struct {
 	// shadow's checkpoint is no more.
 	restored int
 	dropped  bool
-	scores   scores
+	// closed is the sequence that the shadow had when it was saved at the end, 0 before.
+	closed int64
+	scores scores
 
 	// running says that Run is there to do what is put off: peers of what drifted, and
 	// replays of the timeline, of which there is one at a time.
@@ -361,14 +363,30 @@ func (e *Engine) Run(ctx context.Context) error {
 	return errors.Join(err, e.Close(context.WithoutCancel(ctx)))
 }
 
-// Close waits for runs at work and saves the shadow. The store stays open.
+// Close waits for runs at work and saves the shadow, once more only if something was
+// stored since. The store stays open.
 func (e *Engine) Close(ctx context.Context) error {
 	stopped := e.Stop(ctx)
 	e.EndRecordings()
 	if e.cfg.ReadOnly {
 		return stopped
 	}
-	return errors.Join(stopped, e.checkpoint(ctx), e.saveEyes(ctx))
+	return errors.Join(stopped, e.saveLast(ctx), e.saveEyes(ctx))
+}
+
+// saveLast saves the shadow at the end. Whoever closes an engine that ran does it a second
+// time, and a large shadow takes minutes.
+func (e *Engine) saveLast(ctx context.Context) error {
+	defer e.settled()()
+	sequence, err := e.cfg.Store.Sequence(ctx)
+	if err != nil || e.closed > 0 && e.closed == sequence {
+		return err
+	}
+	if err := e.save(ctx); err != nil {
+		return err
+	}
+	e.closed = sequence
+	return nil
 }
 
 func (e *Engine) watchFiles(ctx context.Context, s *stack, src *source) error {

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -215,5 +216,37 @@ func TestLearntVersionsAreRecorded(t *testing.T) {
 	b.start()
 	if m := last(); !slices.ContainsFunc(m.back, all[0].Created.Equal) {
 		t.Error("what was taken back is not kept from the model that is built again")
+	}
+}
+
+// countsSaved counts how often a shadow is saved.
+type countsSaved struct {
+	engine.Store
+	saved int
+}
+
+func (s *countsSaved) SaveCheckpoint(ctx context.Context, c penumbra.Checkpoint) error {
+	if c.Name == "shadow/pooled" {
+		s.saved++
+	}
+	return s.Store.SaveCheckpoint(ctx, c)
+}
+
+func TestShadowIsSavedOnceAtTheEnd(t *testing.T) {
+	b := newBench(t)
+	store := &countsSaved{}
+	b.config = func(c *engine.Config) {
+		store.Store = c.Store
+		c.Store = store
+	}
+	b.start()
+	b.ingest(sizeTemplate("a"))
+	b.run()()
+	if err := b.engine.Close(t.Context()); err != nil || store.saved != 1 {
+		t.Fatalf("saved %d times, error %v", store.saved, err)
+	}
+	b.ingest(sizeTemplate("b"))
+	if err := b.engine.Close(t.Context()); err != nil || store.saved != 2 {
+		t.Fatalf("saved %d times with an observation since, error %v", store.saved, err)
 	}
 }
