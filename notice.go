@@ -176,6 +176,10 @@ type NoticeQuery struct {
 	Key     string
 	States  []NoticeState
 	Limit   int // of the newest
+	// Before and BeforeID continue the list behind a notice that was created then and
+	// has that identifier, with older ones.
+	Before   time.Time
+	BeforeID string
 }
 
 // ChannelStatus is the state of one channel of notices.

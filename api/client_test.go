@@ -94,6 +94,8 @@ func fullRecorder(t *testing.T) *recorder {
 // The service is asked for one more than is on a page: whether there is a next one.
 func oneMore(q penumbra.RunQuery) penumbra.RunQuery { q.Limit++; return q }
 
+func oneMoreNotice(q penumbra.NoticeQuery) penumbra.NoticeQuery { q.Limit++; return q }
+
 func oneMoreAnomaly(q penumbra.AnomalyQuery) penumbra.AnomalyQuery { q.Limit++; return q }
 
 // TestRoundTrip holds that each method passes its arguments on and returns what
@@ -203,7 +205,7 @@ func TestRoundTrip(t *testing.T) {
 		{func(ctx context.Context, c *Client) (any, error) { return c.Rollups(ctx, penumbra.RollupQuery{}) }, r.rollups, []any{"Rollups", penumbra.RollupQuery{}}},
 		{func(ctx context.Context, c *Client) (any, error) { return nil, c.Trigger(ctx, "shop") }, nil, []any{"Trigger", "shop"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Channels(ctx) }, r.channels, []any{"Channels"}},
-		{func(ctx context.Context, c *Client) (any, error) { return c.Notices(ctx, noticeQuery) }, r.notices, []any{"Notices", noticeQuery}},
+		{func(ctx context.Context, c *Client) (any, error) { return c.Notices(ctx, noticeQuery) }, r.notices, []any{"Notices", oneMoreNotice(noticeQuery)}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.Moved(ctx, "shop/a") }, exampleRenames(), []any{"Moved", "shop/a"}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.StartTask(ctx, taskAsked) }, exampleTask(), []any{"StartTask", taskAsked}},
 		{func(ctx context.Context, c *Client) (any, error) { return c.ModelTasks(ctx) }, []penumbra.ModelTask{exampleTask()}, []any{"ModelTasks"}},

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -15,13 +16,16 @@ type channelList struct {
 
 type noticeList struct {
 	Notices []penumbra.Notice `json:"notices"`
+	Next    string            `json:"next,omitempty" doc:"The cursor of the next page, absent on the last."`
 }
+
+func (l noticeList) next() string { return l.Next }
 
 type noticeQuery struct {
 	ID      string `query:"id" doc:"Only the notice of this id."`
 	Channel string `query:"channel" doc:"Only notices through this channel." example:"ops"`
 	State   string `query:"state" enum:"waiting,held,sent,dead,folded" doc:"Only notices in this state." example:"dead"`
-	Limit   int    `query:"limit" minimum:"0" doc:"At most so many, of the newest; 0 for all." example:"50"`
+	Paging
 }
 
 type noticePath struct {
@@ -50,16 +54,22 @@ func addNotices(a huma.API, s Notifier) {
 		}
 		return s.TestChannel(ctx, in.Name, by)
 	})
-	answer(a, route{http.MethodGet, "/v1/notices", "list-notices", "watch",
-		"Notices", "What people were told or are to be told, the oldest first.",
-		noticeList{[]penumbra.Notice{exampleNotice()}},
-	}, func(ctx context.Context, in *noticeQuery) (noticeList, error) {
-		q := penumbra.NoticeQuery{ID: in.ID, Channel: in.Channel, Limit: in.Limit}
+	pages(a, route{http.MethodGet, "/v1/notices", "list-notices", "watch",
+		"Notices", "What people were told or are to be told, the newest first.",
+		noticeList{Notices: []penumbra.Notice{exampleNotice()}},
+	}, func(in *noticeQuery) *Paging { return &in.Paging }, func(ctx context.Context, in *noticeQuery) (noticeList, error) {
+		var from placed
+		if err := penumbra.ReadCursor(in.Cursor, &from); err != nil {
+			return noticeList{}, err
+		}
+		q := penumbra.NoticeQuery{ID: in.ID, Channel: in.Channel, Limit: in.Limit + 1, Before: from.Time, BeforeID: from.ID}
 		if in.State != "" {
 			q.States = []penumbra.NoticeState{penumbra.NoticeState(in.State)}
 		}
 		notices, err := s.Notices(ctx, q)
-		return noticeList{orEmpty(notices)}, err
+		slices.Reverse(notices)
+		list, next := cutPage(notices, in.Limit, func(n *penumbra.Notice) placed { return placed{n.Created, n.ID} })
+		return noticeList{list, next}, err
 	})
 	answer(a, route{http.MethodPost, "/v1/notices/{id}/resend", "resend-notice", "resolve",
 		"Send a notice again", "Has one sent again that was given up, with its id, or at once one that waits for its next attempt. Any other is refused.",
@@ -90,15 +100,19 @@ func (c *Client) Channels(ctx context.Context) ([]penumbra.ChannelStatus, error)
 	return list.Channels, err
 }
 
-// Notices implements [Notifier]. Of the states the first counts.
+// Notices implements [Notifier], page by page. Of the states the first counts.
 func (c *Client) Notices(ctx context.Context, q penumbra.NoticeQuery) ([]penumbra.Notice, error) {
-	p := params{}.text("id", q.ID).text("channel", q.Channel).number("limit", int64(q.Limit))
-	if len(q.States) > 0 {
-		p = p.text("state", string(q.States[0]))
-	}
-	var list noticeList
-	err := c.get(ctx, "/v1/notices", p, &list)
-	return list.Notices, err
+	out, err := collect(each(q.Limit, func(size int, cursor string) ([]penumbra.Notice, string, error) {
+		p := params{}.text("id", q.ID).text("channel", q.Channel).page(size, cursor)
+		if len(q.States) > 0 {
+			p = p.text("state", string(q.States[0]))
+		}
+		var list noticeList
+		err := c.get(ctx, "/v1/notices", p, &list)
+		return list.Notices, list.Next, err
+	}))
+	slices.Reverse(out)
+	return out, err
 }
 
 // ResendNotice implements [Notifier].

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/penumbra-iac/penumbra"
 )
@@ -45,10 +47,23 @@ func (s *shelf) Runs(_ context.Context, q penumbra.RunQuery) ([]penumbra.Run, er
 	return list[:min(q.Limit, len(list))], nil
 }
 
+// Notices are the newest ones before the last of the page before, the oldest first.
+func (s *shelf) Notices(_ context.Context, q penumbra.NoticeQuery) ([]penumbra.Notice, error) {
+	list := s.notices
+	for i := range list {
+		if q.BeforeID == list[i].ID && q.Before.Equal(list[i].Created) {
+			list = list[:i]
+			break
+		}
+	}
+	return slices.Clone(list[len(list)-min(q.Limit, len(list)):]), nil
+}
+
 func newShelf() *shelf {
 	s := &shelf{}
 	for i := range 2*largestPage + 5 {
 		s.resources = append(s.resources, penumbra.ResourceStatus{Address: penumbra.NewAddress("shop", fmt.Sprint("vm.a", i)), Type: "vm"})
+		s.notices = append(s.notices, penumbra.Notice{ID: fmt.Sprint("m-", i), Created: exampleTime.Add(time.Duration(i) * time.Second)})
 		s.runs = append(s.runs, penumbra.Run{ID: fmt.Sprint("r-", i), Started: exampleTime})
 		s.versions = append([]penumbra.ModelVersion{{Number: i + 1}}, s.versions...)
 		s.unmapped.Kinds = append(s.unmapped.Kinds, penumbra.UnmappedKind{Action: fmt.Sprint("a-", i), Count: int64(5000 - i)})
@@ -61,7 +76,7 @@ func newShelf() *shelf {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	s := newShelf()
-	for _, path := range []string{"/v1/resources", "/v1/runs", "/v1/model/versions", "/v1/unmapped"} {
+	for _, path := range []string{"/v1/resources", "/v1/runs", "/v1/model/versions", "/v1/unmapped", "/v1/notices"} {
 		target := path + "?limit=300"
 		for n := 1; ; n++ {
 			w := request(Handler(s, opens(testToken), "0"), "GET", target, "", nil)
@@ -91,6 +106,10 @@ func TestPages(t *testing.T) {
 		runs, err := c.Runs(t.Context(), penumbra.RunQuery{Limit: 1500})
 		if err != nil || len(runs) != 1500 || runs[1499].ID != "r-1499" {
 			t.Errorf("%s: %d runs, error %v", way, len(runs), err)
+		}
+		notices, err := c.Notices(t.Context(), penumbra.NoticeQuery{Limit: 1500})
+		if err != nil || len(notices) != 1500 || notices[1499].ID != s.notices[2004].ID || notices[0].ID != s.notices[505].ID {
+			t.Errorf("%s: %d notices, error %v", way, len(notices), err)
 		}
 		versions, err := c.Versions(t.Context())
 		if err != nil || len(versions) != len(s.versions) || versions[0].Number != len(s.versions) || versions[2004].Number != 1 {

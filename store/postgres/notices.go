@@ -57,10 +57,11 @@ func (s *Store) Notices(ctx context.Context, q penumbra.NoticeQuery) ([]penumbra
 	f.where("id", q.ID)
 	f.where("channel", q.Channel)
 	f.where("key", q.Key)
+	f.behind("created", q.Before, q.BeforeID)
 	if len(q.States) > 0 {
 		f.add("state = ANY(?)", texts(q.States))
 	}
-	out, err := list[penumbra.Notice](ctx, s.pool, "notices", f.rest("created DESC, id DESC", q.Limit), f.args...)
+	out, err := list[penumbra.Notice](ctx, s.pool, "notices", f.rest("created DESC, id", q.Limit), f.args...)
 	if err != nil {
 		return nil, s.fault("read notices", err)
 	}

@@ -86,6 +86,24 @@ var pageTests = map[string]func(*testing.T, *opened){
 			})
 		})
 	},
+	"pages of notices": func(t *testing.T, s *opened) {
+		var all []penumbra.Notice
+		for i := range 9 {
+			all = append(all, penumbra.Notice{ID: fmt.Sprint("m-", i), Channel: "ops", State: penumbra.NoticeSent, Created: minute(i / 3)})
+		}
+		ok(t, s.Tell(bg, nil, all))
+		s.twice(func() {
+			paged(t, "notices", func(limit int, last *penumbra.Notice) ([]penumbra.Notice, error) {
+				q := penumbra.NoticeQuery{Limit: limit}
+				if last != nil {
+					q.Before, q.BeforeID = last.Created, last.ID
+				}
+				got, err := s.Notices(bg, q)
+				slices.Reverse(got) // pages go back in time
+				return got, err
+			})
+		})
+	},
 	"pages of anomalies": func(t *testing.T, s *opened) {
 		var all []penumbra.Anomaly
 		for i := range 9 {
