@@ -49,15 +49,23 @@ func (f Folder) Plans() string { return filepath.Join(f.Data, "plans") }
 // and removes plans that are too old to be applied. It returns an error of kind
 // Full if it cannot.
 func (f Folder) New() (string, error) {
-	err := os.MkdirAll(f.Plans(), 0o700)
+	err := f.make()
 	if err == nil {
-		f.prune()
 		var file *os.File
 		if file, err = os.CreateTemp(f.Plans(), f.Stack+"-*.plan"); err == nil {
 			return file.Name(), file.Close()
 		}
 	}
 	return "", &penumbra.Error{Kind: penumbra.Full, What: "save a plan", Err: err, Remedy: "make room in the data folder"}
+}
+
+// make sees that the folder is there, without what is too old.
+func (f Folder) make() error {
+	err := os.MkdirAll(f.Plans(), 0o700)
+	if err == nil {
+		f.prune()
+	}
+	return err
 }
 
 // abandoned is after which time what a tool worked with is taken for left behind: by a
@@ -194,6 +202,63 @@ func (f Folder) Read(p penumbra.Plan) ([]byte, error) {
 		return nil, &penumbra.Error{Kind: penumbra.Stale, What: "the saved plan is not the one that was approved", Remedy: "plan again and decide again"}
 	}
 	return data, nil
+}
+
+// Take returns a saved plan as it lies, encrypted, for another machine that has the keys,
+// and removes it here. Errors are those of [Folder.Read], and of kind Full if it cannot be
+// removed.
+func (f Folder) Take(p penumbra.Plan) ([]byte, error) {
+	if _, err := f.Read(p); err != nil {
+		return nil, err
+	}
+	file, err := f.Path(p)
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(file)
+	if err == nil {
+		err = os.Remove(file)
+	}
+	if err != nil {
+		return nil, full("hand over a saved plan", err)
+	}
+	return data, nil
+}
+
+// Keep saves what [Folder.Take] returned on another machine under the same name. Errors are
+// those of [Folder.Read], of kind Damaged for what is not encrypted though it has to be, and
+// Full if it cannot be saved.
+func (f Folder) Keep(p penumbra.Plan, data []byte) error {
+	file, err := f.Path(p)
+	if err != nil {
+		return err
+	}
+	plain := data
+	if f.Cipher != nil {
+		if plain, err = f.Cipher.Decrypt(f.label(file), data); err != nil {
+			return err
+		}
+		if bytes.Equal(plain, data) { // whoever can write it anywhere has not these keys
+			return &penumbra.Error{Kind: penumbra.Damaged, What: "what another machine has saved is not encrypted", Remedy: "plan again"}
+		}
+	}
+	if codepatch.HashText(string(plain)) != p.Hash {
+		return &penumbra.Error{Kind: penumbra.Stale, What: "what another machine has saved is not its plan", Remedy: "plan again"}
+	}
+	err = f.make()
+	if err == nil {
+		var made *os.File
+		if made, err = os.OpenFile(file, os.O_CREATE|os.O_EXCL, 0o600); err == nil { // no other plan is replaced
+			err = made.Close()
+		}
+	}
+	if err == nil {
+		err = renameio.WriteFile(file, data, 0o600, renameio.IgnoreUmask())
+	}
+	if err != nil {
+		return full("save a plan", err)
+	}
+	return nil
 }
 
 // Open is Read for a tool that needs a file: the path is of a copy that its owner alone

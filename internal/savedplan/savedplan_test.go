@@ -115,6 +115,55 @@ func TestUnlockedFilesAreLockedAgain(t *testing.T) {
 	}
 }
 
+// TestPlanGoesToAnotherMachine holds that a plan that is handed over stays encrypted under its
+// name, is gone where it was, and that nothing else is kept in its place.
+func TestPlanGoesToAnotherMachine(t *testing.T) {
+	t.Parallel()
+	from := folder(t)
+	to := from
+	to.Data = t.TempDir()
+	path, p := save(t, from, "password hunter2")
+	_, other := save(t, from, "another")
+	data, err := from.Take(p)
+	if err != nil || bytes.Contains(data, []byte("hunter2")) {
+		t.Fatalf("taken: %q, %v", data, err)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Error("the plan stays where it was made")
+	}
+	renamed, elsewhere := p, p
+	renamed.File = other.File
+	elsewhere.File = "../" + p.File
+	changed := p
+	changed.Hash = other.Hash
+	for what, bad := range map[string]struct {
+		p    penumbra.Plan
+		data []byte
+		kind penumbra.ErrorKind
+	}{
+		"another name":   {renamed, data, penumbra.Damaged},
+		"another hash":   {changed, data, penumbra.Stale},
+		"another folder": {elsewhere, data, penumbra.Refused},
+		"readable":       {p, []byte("password hunter2"), penumbra.Damaged},
+	} {
+		if err := to.Keep(bad.p, bad.data); penumbra.KindOf(err) != bad.kind {
+			t.Errorf("%s: %v, want %s", what, err, bad.kind)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(to.Plans(), "*")); len(left) != 0 {
+		t.Errorf("kept: %v", left)
+	}
+	if err := to.Keep(p, data); err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := to.Read(p); err != nil || string(plain) != "password hunter2" || has(t, filepath.Join(to.Plans(), p.File), "hunter2") {
+		t.Errorf("kept as %q, %v", plain, err)
+	}
+	if err := to.Keep(p, data); penumbra.KindOf(err) != penumbra.Full {
+		t.Errorf("a plan was replaced: %v", err)
+	}
+}
+
 // What a Penumbra that was killed left readable is encrypted, and its copies removed.
 func TestWhatWasLeftReadableIsLocked(t *testing.T) {
 	t.Parallel()
