@@ -33,6 +33,7 @@ type Telemetry struct {
 	telling    *prometheus.HistogramVec
 	news       *prometheus.CounterVec
 	readings   *prometheus.CounterVec
+	plans      *prometheus.CounterVec
 }
 
 // Outcomes of operations.
@@ -74,10 +75,13 @@ func New(ctx context.Context, version string) (*Telemetry, error) {
 		readings: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: prefix + "readings_total", Help: "Readings that nodes were asked for, by the node: ok, error, given_back, or lost with their node.",
 		}, []string{"node", "outcome"}),
+		plans: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: prefix + "plans_total", Help: "Plans for proposals that nodes were asked for, by the node: ok, error, given_back, or lost with their node.",
+		}, []string{"node", "outcome"}),
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + "build_info", Help: "1, with the version of the program."}, []string{"version", "goversion"})
 	build.WithLabelValues(version, runtime.Version()).Set(1)
-	t.registry.MustRegister(t.operations, t.requests, t.latency, t.told, t.telling, t.news, t.readings, build)
+	t.registry.MustRegister(t.operations, t.requests, t.latency, t.told, t.telling, t.news, t.readings, t.plans, build)
 	prometheus.WrapRegistererWithPrefix(prefix, t.registry).MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	// What has yet to happen is 0 rather than missing: a rate over it has a value.
@@ -113,6 +117,9 @@ func (t *Telemetry) News(n penumbra.News) { t.news.WithLabelValues(string(n.Topi
 
 // Reading counts a reading that a node was asked for.
 func (t *Telemetry) Reading(node, outcome string) { t.readings.WithLabelValues(node, outcome).Inc() }
+
+// Planning counts a plan that a node was asked for.
+func (t *Telemetry) Planning(node, outcome string) { t.plans.WithLabelValues(node, outcome).Inc() }
 
 // Metrics answers a scrape.
 func (t *Telemetry) Metrics() http.Handler {

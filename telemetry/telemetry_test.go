@@ -77,6 +77,7 @@ func TestScrape(t *testing.T) {
 	x.Told("ops", "dead", time.Second)
 	x.News(penumbra.News{Topic: penumbra.DriftNews, Verb: "opened"})
 	x.Reading("b", "ok")
+	x.Planning("b", "lost")
 	_, end := x.Begin(bg, "read", "shop")
 	end(errors.New("x"))
 	text := scrape(t, x)
@@ -91,6 +92,7 @@ func TestScrape(t *testing.T) {
 		`penumbra_model_version{family="mixture"} 4`, `penumbra_model_predictions_total{changed="true"} 4`, `penumbra_model_predictions_covered_total{changed="false"} 97`,
 		`penumbra_model_log_loss_nats_total{changed="false"} 12.5`, `penumbra_notifications_total{channel="ops",outcome="dead"} 1`,
 		`penumbra_notifications_total{channel="ops",outcome="sent"} 0`, `penumbra_news_total{topic="drift",verb="opened"} 1`, `penumbra_readings_total{node="b",outcome="ok"} 1`,
+		`penumbra_plans_total{node="b",outcome="lost"} 1`,
 		`penumbra_operation_duration_seconds_count{operation="read",outcome="error"} 1`, `penumbra_operation_duration_seconds_count{operation="turn",outcome="ok"} 0`,
 	} {
 		if !strings.Contains(text, line+"\n") {

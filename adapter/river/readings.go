@@ -17,15 +17,18 @@ import (
 	"github.com/penumbra-iac/penumbra"
 )
 
-// Reading is what is asked of any node: to read a source of a stack.
+// Reading is what is asked of any node: to read a source of a stack, or to plan it, for which
+// it is read too.
 type Reading struct {
 	ID     string `json:"id"` // of this attempt
 	Stack  string `json:"stack"`
 	Source string `json:"source"`
-	// Digest is of what has to be the same on both nodes for both to read the same.
+	// Digest is of what has to be the same on both nodes for both to read, or plan, the same.
 	Digest string `json:"digest"`
 	// Some are the resources that are asked for, nil for all of the source.
 	Some []penumbra.Address `json:"some,omitempty"`
+	// Plan is what a plan is asked of, encrypted, nil if none is asked for.
+	Plan []byte `json:"plan,omitempty"`
 	// Within is how long it may take.
 	Within time.Duration `json:"within"`
 }

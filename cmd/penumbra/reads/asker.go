@@ -1,6 +1,7 @@
 package reads
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,9 +53,10 @@ type AskerConfig struct {
 	AtOnce int
 	// Within is how long a reading may take.
 	Within time.Duration
-	// Count counts what became of readings, by the node that had them, if it is not nil.
-	Count func(node, outcome string)
-	Log   *slog.Logger
+	// Count counts what became of readings, by the node that had them, and CountPlan of
+	// plans, if they are not nil.
+	Count, CountPlan func(node, outcome string)
+	Log              *slog.Logger
 }
 
 // Asker asks the nodes for readings during a term.
@@ -67,6 +69,7 @@ type Asker struct {
 	mu      sync.Mutex
 	waiting map[string]*attempt
 	told    map[string]string // by stack, source and node: why it did not read last
+	large   map[string]bool   // the stacks whose plans are too large to be sent
 }
 
 // attempt is a reading that somebody waits for.
@@ -92,8 +95,10 @@ func NewAsker(ctx context.Context, c AskerConfig) (*Asker, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.Count == nil {
-		c.Count = func(string, string) {}
+	for _, count := range []*func(string, string){&c.Count, &c.CountPlan} {
+		if *count == nil {
+			*count = func(string, string) {}
+		}
 	}
 	queue, err := river.NewReadings(c.Store.Pool(), river.Options{Log: c.Log})
 	if err != nil {
@@ -104,7 +109,7 @@ func NewAsker(ctx context.Context, c AskerConfig) (*Asker, error) {
 	}
 	return &Asker{
 		c: c, queue: queue, woken: make(chan struct{}, 1), here: make(chan struct{}, max(1, c.AtOnce)),
-		waiting: map[string]*attempt{}, told: map[string]string{},
+		waiting: map[string]*attempt{}, told: map[string]string{}, large: map[string]bool{},
 	}, nil
 }
 
@@ -283,75 +288,179 @@ func (d distantSome) ReadSome(ctx context.Context, addresses []penumbra.Address)
 
 // read has a node read, or reads here where none can.
 func (a *Asker) read(ctx context.Context, d distant, some []penumbra.Address) ([]penumbra.Observation, error) {
-	digest, err := d.digest()
-	if err != nil {
-		return a.readHere(ctx, d, some) // which says what is wrong
+	got, err := a.have(ctx, errand{
+		asked:  river.Reading{Stack: d.stack, Source: d.name, Some: some},
+		digest: func(context.Context) (string, error) { return d.digest() },
+		here: func(ctx context.Context) (out answer, err error) {
+			out.Observations, err = read(ctx, d.own, some)
+			return out, err
+		},
+		count: a.c.Count,
+	})
+	return got.Observations, err
+}
+
+// Planner returns a planner whose plans are made by any node, and kept by this one. It is
+// named as [Asker.Source] is, and digest is the same.
+func (a *Asker) Planner(stack, name string, own Planner, digest func() (string, error)) *DistantPlanner {
+	return &DistantPlanner{asker: a, stack: stack, name: name, own: own, digest: digest}
+}
+
+// DistantPlanner is a planner whose plans any node makes.
+type DistantPlanner struct {
+	asker       *Asker
+	stack, name string
+	own         Planner
+	digest      func() (string, error)
+}
+
+// Plan is [Planner.Plan] of whichever node has room. The plan is kept here in either case.
+func (d *DistantPlanner) Plan(ctx context.Context, targets []penumbra.Address, patch *penumbra.Patch) (penumbra.Plan, error) {
+	var made *penumbra.Plan // here
+	e := errand{
+		asked: river.Reading{Stack: d.stack, Source: d.name},
+		digest: func(ctx context.Context) (string, error) {
+			code, err := d.digest()
+			if err != nil {
+				return "", err
+			}
+			return planDigest(ctx, code, d.own)
+		},
+		here: func(ctx context.Context) (answer, error) {
+			p, err := d.own.Plan(ctx, targets, patch)
+			made = &p
+			return answer{}, err
+		},
+		count: d.asker.c.CountPlan,
 	}
+	var err error
+	if e.asked.Plan, err = seal(order{targets, patch}, d.asker.c.Master); err != nil {
+		return penumbra.Plan{}, err
+	}
+	got, err := d.asker.have(ctx, e)
+	if err != nil {
+		return penumbra.Plan{}, err
+	}
+	if made == nil {
+		err := errors.New("it is of something else")
+		if got.Plan != nil && bytes.Equal(got.Order, orderOf(e.asked.Plan)) {
+			var kept penumbra.Plan
+			if kept, err = d.own.KeepPlan(*got.Plan, got.Saved); err == nil {
+				return kept, nil
+			}
+		}
+		d.asker.c.Log.Warn("what another node has planned cannot be kept here; this one plans", "stack", d.stack, "error", err)
+		if _, err := d.asker.doHere(ctx, e); err != nil {
+			return penumbra.Plan{}, err
+		}
+	}
+	return *made, nil
+}
+
+// planDigest joins the digest of what has to be the same to read with that of what has to be
+// for a plan to be applied by another node.
+func planDigest(ctx context.Context, code string, p Planner) (string, error) {
+	tool, err := p.PlanDigest(ctx)
+	return code + " " + tool, err
+}
+
+// errand is what any node is asked for.
+type errand struct {
+	asked  river.Reading // but for its identity, digest and time
+	digest func(context.Context) (string, error)
+	here   func(context.Context) (answer, error) // does it in this process
+	count  func(node, outcome string)
+}
+
+// have has a node do an errand, or does it here where none can.
+func (a *Asker) have(ctx context.Context, e errand) (answer, error) {
+	if e.asked.Plan != nil && a.tooLarge(e.asked.Stack) {
+		return a.doHere(ctx, e)
+	}
+	digest, err := e.digest(ctx)
+	if err != nil {
+		return a.doHere(ctx, e) // which says what is wrong
+	}
+	e.asked.Digest, e.asked.Within = digest, a.c.Within
+	log := a.c.Log.With("stack", e.asked.Stack, "source", e.asked.Source, "plan", e.asked.Plan != nil)
 	for range tries {
-		got, node, err := a.ask(ctx, river.Reading{Stack: d.stack, Source: d.name, Digest: digest, Some: some, Within: a.c.Within})
+		got, node, err := a.ask(ctx, e.asked)
 		switch {
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return answer{}, ctx.Err()
 		case err != nil:
-			a.c.Log.Warn("no node could be asked to read; this one reads", "stack", d.stack, "source", d.name, "error", err)
-			return a.readHere(ctx, d, some)
+			log.Warn("no node could be asked to read; this one reads", "error", err)
+			return a.doHere(ctx, e)
 		case got == nil && node == "":
-			a.c.Log.Warn("no node has begun to read; this one reads", "stack", d.stack, "source", d.name)
-			return a.readHere(ctx, d, some)
+			log.Warn("no node has begun to read; this one reads")
+			return a.doHere(ctx, e)
 		case got == nil:
-			a.c.Count(node, Lost)
-			a.c.Log.Warn("a node was lost while it read; it is read again", "stack", d.stack, "source", d.name, "reader", node)
+			e.count(node, Lost)
+			log.Warn("a node was lost while it read; it is read again", "reader", node)
 			continue
 		case got.Again:
-			a.c.Count(node, GivenBack)
+			e.count(node, GivenBack)
 			continue
 		case got.Back != "":
-			a.c.Count(node, GivenBack)
-			a.tell(d, node, "it has given the reading back: "+got.Back)
-			return a.readHere(ctx, d, some)
+			e.count(node, GivenBack)
+			a.tell(e, node, "it has given the reading back: "+got.Back)
+			if got.Large {
+				a.mu.Lock()
+				a.large[e.asked.Stack] = true
+				a.mu.Unlock()
+			}
+			return a.doHere(ctx, e)
 		}
 		if err := got.err(); err != nil {
-			a.c.Count(node, Failed)
+			e.count(node, Failed)
 			if node == a.c.Node {
-				return nil, err
+				return answer{}, err
 			}
 			// It may be for want of something that this node has.
-			a.tell(d, node, err.Error())
-			return a.readHere(ctx, d, some)
+			a.tell(e, node, err.Error())
+			return a.doHere(ctx, e)
 		}
-		a.tell(d, node, "")
-		a.c.Count(node, Done)
-		return got.Observations, nil
+		a.tell(e, node, "")
+		e.count(node, Done)
+		return *got, nil
 	}
-	return a.readHere(ctx, d, some)
+	return a.doHere(ctx, e)
+}
+
+// tooLarge reports whether plans of a stack were too large to be sent in this term.
+func (a *Asker) tooLarge(stack string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.large[stack]
 }
 
 // tell says once why a node has not read for this one, "" if it has.
-func (a *Asker) tell(d distant, node, why string) {
-	key := d.stack + "\x00" + d.name + "\x00" + node
+func (a *Asker) tell(e errand, node, why string) {
+	key := fmt.Sprintf("%s\x00%s\x00%s\x00%t", e.asked.Stack, e.asked.Source, node, e.asked.Plan != nil)
 	a.mu.Lock()
 	before := a.told[key]
 	a.told[key] = why
 	a.mu.Unlock()
 	if why != "" && why != before {
-		a.c.Log.Warn("a node has not read what it was asked for; this one reads", "stack", d.stack, "source", d.name, "reader", node, "why", why)
+		a.c.Log.Warn("a node has not read what it was asked for; this one reads",
+			"stack", e.asked.Stack, "source", e.asked.Source, "plan", e.asked.Plan != nil, "reader", node, "why", why)
 	}
 }
 
-// readHere reads in this process, in its turn.
-func (a *Asker) readHere(ctx context.Context, d distant, some []penumbra.Address) ([]penumbra.Observation, error) {
+// doHere does an errand in this process, in its turn.
+func (a *Asker) doHere(ctx context.Context, e errand) (answer, error) {
 	select {
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return answer{}, ctx.Err()
 	case a.here <- struct{}{}:
 	}
 	defer func() { <-a.here }()
-	out, err := read(ctx, d.own, some)
+	out, err := e.here(ctx)
 	outcome := Done
 	if err != nil {
 		outcome = Failed
 	}
-	a.c.Count(a.c.Node, outcome)
+	e.count(a.c.Node, outcome)
 	return out, err
 }
 
@@ -404,8 +513,8 @@ func (a *Asker) ask(ctx context.Context, r river.Reading) (got *answer, node str
 	case err != nil:
 		return nil, node, err
 	}
-	opened, err := open(sealed, a.c.Master)
-	if err != nil {
+	var opened answer
+	if err := open(sealed, a.c.Master, &opened); err != nil {
 		return nil, node, fmt.Errorf("read what node %s has read: %w", node, err)
 	}
 	return &opened, node, nil

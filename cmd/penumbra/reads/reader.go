@@ -3,6 +3,7 @@ package reads
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -103,10 +104,14 @@ func (r *Reader) do(ctx context.Context, asked river.Reading) {
 		log.Debug("nobody waits for what this node read", "took", time.Since(began).String())
 		return
 	}
-	sealed, err := a.seal(r.c.Master)
-	if err != nil {
+	sealed, err := seal(&a, r.c.Master)
+	switch {
+	case err != nil:
 		a = failed(err)
-		sealed, err = a.seal(r.c.Master)
+		sealed, err = seal(&a, r.c.Master)
+	case a.Plan != nil && len(sealed) > mostPlan:
+		a = answer{Back: fmt.Sprintf("its plan takes %d MiB, and %d MiB are sent at most", (len(sealed)+1<<20-1)>>20, mostPlan>>20), Large: true}
+		sealed, err = seal(&a, r.c.Master)
 	}
 	var waited bool
 	if err == nil {
@@ -122,6 +127,8 @@ func (r *Reader) do(ctx context.Context, asked river.Reading) {
 	case !r.news(asked.Stack, a.Back):
 	case a.Back != "":
 		log.Warn("this node has given a reading back to the one that leads", "why", a.Back)
+	case a.Plan != nil:
+		log.Debug("this node has planned for the one that leads", "took", time.Since(began).String(), "bytes", len(a.Saved))
 	default:
 		log.Debug("this node has read for the one that leads", "took", time.Since(began).String(), "observations", len(a.Observations))
 	}
@@ -139,20 +146,55 @@ func (r *Reader) news(stack, back string) bool {
 
 func (r *Reader) read(ctx context.Context, asked river.Reading) answer {
 	source, digest, err := r.c.Find(asked.Stack, asked.Source)
+	planner, plans := source.(Planner)
 	switch {
+	case err != nil || len(asked.Plan) == 0:
+	case !plans:
+		err = errors.New("this node does not plan such a stack for others")
+	default:
+		digest, err = planDigest(ctx, digest, planner)
+	}
+	switch {
+	case ended(ctx):
+		return answer{Back: "the node ends", Again: true}
 	case err != nil:
 		return answer{Back: penumbra.Redact(err.Error())}
 	case digest != asked.Digest:
 		return answer{Back: "this node's version, configuration or code of the stack is not that of the node that leads"}
 	}
-	observations, err := read(ctx, source, asked.Some)
+	var a answer
+	if len(asked.Plan) > 0 {
+		a, err = r.plan(ctx, planner, asked.Plan)
+	} else {
+		a.Observations, err = read(ctx, source, asked.Some)
+	}
 	switch {
 	case err == nil:
-		return answer{Observations: observations}
-	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return a
+	case ended(ctx):
 		return answer{Back: "the node ends", Again: true}
 	}
 	return failed(err)
+}
+
+// ended reports whether a reading was ended for another reason than its time.
+func ended(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)
+}
+
+// plan plans for the node that leads. Nothing of it stays here.
+func (r *Reader) plan(ctx context.Context, planner Planner, sealed []byte) (a answer, err error) {
+	var of order
+	if err := open(sealed, r.c.Master, &of); err != nil {
+		return a, err
+	}
+	p, err := planner.Plan(ctx, of.Targets, of.Patch)
+	if err != nil {
+		return a, err
+	}
+	a.Plan, a.Order = &p, orderOf(sealed)
+	a.Saved, err = planner.TakePlan(p)
+	return a, err
 }
 
 // beat says that the readings go on, until ctx ends, and ends those that nobody waits for:

@@ -1,9 +1,12 @@
-// Package reads has the sources of stacks read by whichever node has room. It answers one
-// question: of the nodes that share a database, which one runs the tool?
+// Package reads has the sources of stacks read, and stacks planned, by whichever node has
+// room. It answers one question: of the nodes that share a database, which one runs the tool?
 //
 // The node that leads asks ([Asker]), each node reads ([Reader]), and what was read comes
 // back through the database, encrypted under the master key. Whoever leads still says when
 // a source is read, dates what was read, and judges it.
+//
+// A plan is asked for as a reading is: to plan is to read, and to compare. Its file comes back
+// with it, is kept by the node that leads alone, and applied there as if it was made there.
 //
 // # Guarantees
 //
@@ -12,13 +15,15 @@
 // that comes late is dropped, since the attempt is gone by then, and so is what a leader of
 // an earlier term asked for. A node that would read something else, as its configuration or
 // its copy of the code is another one, gives the reading back, and the node that leads reads.
-// So it does what another one could not, before it says so.
+// So it does what another one could not, before it says so. So does a node whose plan could not
+// be applied by the one that leads, or is larger than what is sent.
 package reads
 
 import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"time"
@@ -37,12 +42,49 @@ const (
 	lost = postgres.ReaderSilence
 )
 
+// mostPlan is the size in bytes of the largest plan that is sent, encrypted: it lies in the
+// memory of both nodes and of the database at once.
+const mostPlan = 16 << 20
+
+// A Planner plans a stack, also for another machine.
+type Planner interface {
+	// Plan plans the targets, all if there are none, with the patch if it is not nil,
+	// and saves the plan. It changes nothing.
+	Plan(ctx context.Context, targets []penumbra.Address, patch *penumbra.Patch) (penumbra.Plan, error)
+	// TakePlan returns the file of a plan that was made here, encrypted under keys that all
+	// nodes have, and removes it.
+	TakePlan(plan penumbra.Plan) ([]byte, error)
+	// KeepPlan saves here what TakePlan returned on another machine, and returns the plan
+	// as it is kept.
+	KeepPlan(plan penumbra.Plan, saved []byte) (penumbra.Plan, error)
+	// PlanDigest is of what has to be the same on two machines, beside what has to be for
+	// both to read the same, for one to apply what the other has planned.
+	PlanDigest(ctx context.Context) (string, error)
+}
+
+// order is what a plan is asked of.
+type order struct {
+	Targets []penumbra.Address
+	Patch   *penumbra.Patch
+}
+
+// orderOf tells sealed orders apart: no two are the same, even of the same.
+func orderOf(sealed []byte) []byte {
+	sum := sha256.Sum256(sealed)
+	return sum[:]
+}
+
 // answer is what a node gives back.
 type answer struct {
 	Observations []penumbra.Observation
-	// Back is why the node has not read, "" if it has, and Again says that another one may.
-	Back  string
-	Again bool
+	// Plan is what was planned, Saved its file, and Order a digest of what was asked: an
+	// answer to something else is none.
+	Plan         *penumbra.Plan
+	Saved, Order []byte
+	// Back is why the node has not read, "" if it has. Again says that another one may, and
+	// Large that the plan is larger than what is sent.
+	Back         string
+	Again, Large bool
 	// What is not empty if reading failed, see [penumbra.Error].
 	Kind                penumbra.ErrorKind
 	What, Remedy, Cause string
@@ -76,9 +118,9 @@ func (a *answer) err() error {
 	return e
 }
 
-// seal writes an answer so that only who has the master key reads it.
-func (a *answer) seal(master atrest.Master) ([]byte, error) {
-	body, err := stored.Encode(a)
+// seal writes an answer or an order so that only who has the master key reads it.
+func seal(what any, master atrest.Master) ([]byte, error) {
+	body, err := stored.Encode(what)
 	if err != nil {
 		return nil, err
 	}
@@ -97,20 +139,20 @@ func (a *answer) seal(master atrest.Master) ([]byte, error) {
 }
 
 // open reads what seal wrote.
-func open(sealed []byte, master atrest.Master) (a answer, err error) {
+func open(sealed []byte, master atrest.Master, into any) error {
 	packed, err := master.Open(sealed)
 	if err != nil {
-		return a, err
+		return err
 	}
 	r, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return a, err
+		return err
 	}
 	body, err := io.ReadAll(r)
 	if err != nil {
-		return a, err
+		return err
 	}
-	return a, stored.Decode(body, &a)
+	return stored.Decode(body, into)
 }
 
 // read reads all of a source, or some of its resources.

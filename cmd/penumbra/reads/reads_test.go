@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -63,9 +64,10 @@ type fleet struct {
 	t      testing.TB
 	place  string
 	master atrest.Master
+	log    *slog.Logger // of the node that leads
 
 	mu     sync.Mutex
-	counts map[string]int // by node and outcome
+	counts map[string]int // by node and outcome, "plan " before that of a plan
 }
 
 func newFleet(t testing.TB) *fleet {
@@ -137,7 +139,8 @@ func (f *fleet) leader(name string) (*reads.Asker, *postgres.Store) {
 	if _, err := river.NewPostgres(f.t.Context(), store.Pool(), river.Options{}); err != nil {
 		f.t.Fatal(err)
 	}
-	asker, err := reads.NewAsker(f.t.Context(), reads.AskerConfig{Store: store, Master: f.master, Node: name, AtOnce: 4, Within: time.Minute, Count: f.count})
+	asker, err := reads.NewAsker(f.t.Context(), reads.AskerConfig{Store: store, Master: f.master, Node: name, AtOnce: 4, Within: time.Minute, Count: f.count,
+		CountPlan: func(node, outcome string) { f.count("plan "+node, outcome) }, Log: f.log})
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/penumbra-iac/penumbra/adapter/files"
 	"github.com/penumbra-iac/penumbra/cmd/penumbra/reads"
 	"github.com/penumbra-iac/penumbra/engine"
+	"github.com/penumbra-iac/penumbra/proposal"
 	"github.com/penumbra-iac/penumbra/store/postgres"
 )
 
@@ -38,7 +39,7 @@ func (c *Config) newAsker(ctx context.Context, s *postgres.Store, o Options) (*r
 		config.Within = engine.DefaultReadTimeout
 	}
 	if o.Telemetry != nil {
-		config.Count = o.Telemetry.Reading
+		config.Count, config.CountPlan = o.Telemetry.Reading, o.Telemetry.Planning
 	}
 	return reads.NewAsker(ctx, config)
 }
@@ -51,6 +52,15 @@ func (c *Config) spread(stack *engine.Stack, s StackConfig, key penumbra.Key, o 
 			r.Source = o.asker.Source(s.Name, r.Name, r.Source, func() (string, error) { return c.digest(s, key, o.Version) })
 		}
 	}
+}
+
+// planner has a stack that a workspace plans be planned by any node, for proposals. What a
+// run plans again it plans itself.
+func (c *Config) planner(own reads.Planner, s StackConfig, key penumbra.Key, o Options) proposal.Planner {
+	if o.asker == nil {
+		return own
+	}
+	return o.asker.Planner(s.Name, s.kind(), own, func() (string, error) { return c.digest(s, key, o.Version) })
 }
 
 // digest is of what has to be the same on two nodes for both to read the same of a stack:

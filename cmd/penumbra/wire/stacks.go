@@ -85,7 +85,7 @@ func joinTofu(c *Config, s StackConfig, key penumbra.Key, m Manuals, o Options) 
 	if err != nil {
 		return engine.Stack{}, err
 	}
-	code := workspace{Workspace: w, dir: dir, stack: s.Name, varFiles: s.VarFiles}
+	code := workspace{Workspace: w, planner: c.planner(w, s, key, o), dir: dir, stack: s.Name, varFiles: s.VarFiles}
 	way := s.Code.way()
 	return engine.Stack{
 		Readers:  []engine.Reader{{Name: tofuStack, Source: w, Every: s.Every, Gap: s.Gap, Burst: s.Burst, Cadence: cadence(s.Cadence), Watch: c.watch(s)}},

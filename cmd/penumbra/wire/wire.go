@@ -233,8 +233,14 @@ func (c *Config) Thresholds() (drift.Thresholds, error) {
 // code.
 type workspace struct {
 	*tofu.Workspace
+	planner    proposal.Planner
 	dir, stack string
 	varFiles   []string
+}
+
+// Plan has any node plan, where there are several.
+func (w workspace) Plan(ctx context.Context, targets []penumbra.Address, patch *penumbra.Patch) (penumbra.Plan, error) {
+	return w.planner.Plan(ctx, targets, patch)
 }
 
 // PatchValues makes the patch after which the code declares the settings.
