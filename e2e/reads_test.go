@@ -20,7 +20,10 @@ import (
 // tool too, what one of them finds becomes a drift, and the others go on when one is killed.
 
 // readings is how often each node has read well, as the one that leads counts.
-func (n *node) readings() map[string]int {
+func (n *node) readings() map[string]int { n.t.Helper(); return n.counts("readings", "ok") }
+
+// counts is how often what each node was asked for, readings or plans, had an outcome.
+func (n *node) counts(of, outcome string) map[string]int {
 	n.t.Helper()
 	address := strings.Fields(n.read("penumbra.yaml"))[1]
 	request, err := http.NewRequestWithContext(n.t.Context(), http.MethodGet, "https://"+address+"/metrics", http.NoBody)
@@ -38,7 +41,7 @@ func (n *node) readings() map[string]int {
 		n.t.Fatalf("the metrics: %s, %v\n%s", response.Status, err, body)
 	}
 	counts := map[string]int{}
-	for _, m := range regexp.MustCompile(`penumbra_readings_total\{node="(\w+)",outcome="ok"\} (\d+)`).FindAllStringSubmatch(string(body), -1) {
+	for _, m := range regexp.MustCompile(`penumbra_`+of+`_total\{node="(\w+)",outcome="`+outcome+`"\} (\d+)`).FindAllStringSubmatch(string(body), -1) {
 		counts[m[1]], _ = strconv.Atoi(m[2])
 	}
 	return counts
