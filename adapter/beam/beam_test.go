@@ -68,7 +68,7 @@ func fleet(n, weeks int) []penumbra.Observation {
 
 // write writes a timeline in two files, the second compressed, with a line that
 // cannot be read.
-func write(t *testing.T, all []penumbra.Observation) []string {
+func write(t testing.TB, all []penumbra.Observation) []string {
 	t.Helper()
 	folder := t.TempDir()
 	var plain, packed bytes.Buffer
@@ -95,7 +95,7 @@ func write(t *testing.T, all []penumbra.Observation) []string {
 	return names
 }
 
-func checkpoint(t *testing.T, m shadow.Model) string {
+func checkpoint(t testing.TB, m shadow.Model) string {
 	t.Helper()
 	var b bytes.Buffer
 	if _, err := m.WriteTo(&b); err != nil {

@@ -30,9 +30,10 @@ const (
 	passwordFileVariable = "PENUMBRA_STORE_PASSWORD_FILE"
 )
 
-// openDatabase opens a database to read it.
-func openDatabase(ctx context.Context, address string) (*postgres.Store, error) {
-	c := postgres.Config{Connection: address, Password: os.Getenv(passwordVariable), ReadOnly: true}
+// openDatabase opens a database to read it, or to write scores into it beside whatever
+// works on it.
+func openDatabase(ctx context.Context, address string, toWrite bool) (*postgres.Store, error) {
+	c := postgres.Config{Connection: address, Password: os.Getenv(passwordVariable), ReadOnly: !toWrite, Unmigrated: true}
 	if path := os.Getenv(passwordFileVariable); c.Password == "" && path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -53,10 +54,10 @@ func spread(ctx context.Context, inputs []string) ([]string, error) {
 			out = append(out, input)
 			continue
 		}
-		if u, err := url.Parse(input); err != nil || u.Fragment != "" || hasPassword(u) {
-			return nil, &penumbra.Error{Kind: penumbra.Invalid, What: "read a database whose URL is none, or has a password", Remedy: "write postgres://penumbra@db.example/penumbra, and put the password in " + passwordVariable + ", or in a file that " + passwordFileVariable + " names"}
+		if err := checkAddress("read", input); err != nil {
+			return nil, err
 		}
-		s, err := openDatabase(ctx, input)
+		s, err := openDatabase(ctx, input, false)
 		if err != nil {
 			return nil, err
 		}
@@ -79,10 +80,19 @@ func spread(ctx context.Context, inputs []string) ([]string, error) {
 	return out, nil
 }
 
-// hasPassword reports whether a URL has one: runners show what a job reads.
+// checkAddress refuses what is no URL of a database, or has a password, and does not say it.
+func checkAddress(what, address string) error {
+	if u, err := url.Parse(address); err == nil && u.Fragment == "" && !hasPassword(u) {
+		return nil
+	}
+	return invalid(what+" a database whose URL is none, or has a password",
+		"write postgres://penumbra@db.example/penumbra, and put the password in "+passwordVariable+", or in a file that "+passwordFileVariable+" names")
+}
+
+// hasPassword reports whether a URL has one: runners show what a job reads and writes.
 func hasPassword(u *url.URL) bool {
 	_, set := u.User.Password()
-	return set || u.Query().Has("password")
+	return set || u.Query().Has("password") || u.Query().Has("sslpassword")
 }
 
 // stacksOf returns the stacks that a database has timelines of.
@@ -109,7 +119,7 @@ func eachStored(ctx context.Context, input string, visit func(*penumbra.Observat
 	if err != nil {
 		return &penumbra.Error{Kind: penumbra.Invalid, What: "read a stack of a database", Err: err}
 	}
-	s, err := openDatabase(ctx, address)
+	s, err := openDatabase(ctx, address, false)
 	if err != nil {
 		return err
 	}

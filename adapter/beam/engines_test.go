@@ -1,3 +1,5 @@
+//go:build unix
+
 package beam_test
 
 import (
@@ -13,24 +15,39 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/penumbra-iac/penumbra/adapter/beam"
+	"github.com/penumbra-iac/penumbra/internal/pgtest"
 	"github.com/penumbra-iac/penumbra/shadow/backtest"
+	"github.com/penumbra-iac/penumbra/store/postgres"
 )
 
 // TestSpark has the tests of another engine run on a real Spark. Where the public histories
 // are at hand, one of them is scored there, too, and models are trained on the first quarter of
 // another.
 func TestSpark(t *testing.T) {
-	onEngine(t, "spark", "^Test(Engine|ScoresOfHistories|SplitByTime)$")
+	server := pgtest.Own(t, pgtest.Options{})
+	// Within the network namespace no user but this one is known, and its socket is reached by all.
+	if err := os.Chmod(server.Folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	address := server.Connection("postgres", server.Create(t))
+	s, err := postgres.Open(t.Context(), postgres.Config{Connection: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	onEngine(t, "spark", "^Test(Engine|ScoresOfHistories|SplitByTime)$", address)
 }
 
 // TestFlink has them run on a real Flink.
 func TestFlink(t *testing.T) {
-	onEngine(t, "flink", "^Test(Engine|ScoresOfHistories)$")
+	onEngine(t, "flink", "^Test(Engine|ScoresOfHistories)$", "")
 }
 
 // onEngine starts this program again within scripts/jobserver.sh. Without what that needs the test is
-// skipped, or fails where REQUIRE_TOOLS=1.
-func onEngine(t *testing.T, engine, tests string) {
+// skipped, or fails where REQUIRE_TOOLS=1. The scores go into a database too, if that is not "".
+func onEngine(t *testing.T, engine, tests, database string) {
 	script := filepath.Join("..", "..", "scripts", "jobserver.sh")
 	if out, err := exec.Command(script, "--check").CombinedOutput(); err != nil {
 		if os.Getenv("REQUIRE_TOOLS") == "1" {
@@ -39,8 +56,9 @@ func onEngine(t *testing.T, engine, tests string) {
 		t.Skipf("no %s: %s", engine, out)
 	}
 	cmd := exec.Command(script, engine, os.Args[0], "-test.run="+tests, "-test.v", "-test.timeout=15m")
+	cmd.Env = append(os.Environ(), "JOB_DATABASE="+database)
 	if os.Getenv("PENUMBRA_DATA") != "" {
-		cmd.Env = append(os.Environ(), "PENUMBRA_SPLIT=home-ops-a", "PENUMBRA_SHARE=0.25")
+		cmd.Env = append(cmd.Env, "PENUMBRA_SPLIT=home-ops-a", "PENUMBRA_SHARE=0.25")
 	}
 	out, err := cmd.CombinedOutput()
 	t.Logf("within scripts/jobserver.sh:\n%s", out)
@@ -52,7 +70,7 @@ func onEngine(t *testing.T, engine, tests string) {
 // TestEngine trains a model on another engine through Beam's job server, scores a fleet
 // with it, and judges another there. It holds the model to that of Prism, byte for
 // byte; its PR-AUC on a later time to that of the model that one process trained, to
-// 1 %; the scores to those of one process, to 1e-6; the report to that of Prism.
+// 1 %; the scores, in files and in a database, to those of one process, to 1e-6; the report to that of Prism.
 func TestEngine(t *testing.T) {
 	there := elsewhere()
 	if there.Name == prism.Name {
@@ -83,7 +101,8 @@ func TestEngine(t *testing.T) {
 	at := all[len(all)-1].Time.Add(time.Hour)
 	m := learnt(reading(t, trained), all)
 	folder := t.TempDir()
-	if _, err := beam.Score(context.Background(), beam.Scoring{Files: files, Checkpoint: checkpoint(t, m), At: at, Out: folder, Shards: 2}, there); err != nil {
+	scoring := beam.Scoring{Files: files, Checkpoint: checkpoint(t, m), At: at, Out: folder, Shards: 2}
+	if _, err := beam.Score(context.Background(), scoring, there); err != nil {
 		t.Fatal(err)
 	}
 	got, want := scores(t, folder), scoredHere(m, all, at)
@@ -92,6 +111,15 @@ func TestEngine(t *testing.T) {
 	}
 	for a := range want {
 		same(t, got[a], want[a])
+	}
+	if database := os.Getenv("JOB_DATABASE"); database != "" {
+		scoring.Out = database
+		result, err := beam.Score(context.Background(), scoring, there)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameScores(t, scoresIn(t, connected(t, database), result.Job), got)
+		t.Logf("on %s: %d resources scored into %s, too", there.Name, len(got), result.Where)
 	}
 
 	// Judging: the report is that of Prism.

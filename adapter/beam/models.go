@@ -28,10 +28,14 @@ func (p *pool) take(checkpoint string) (shadow.Model, error) {
 	p.mu.Unlock()
 	data, err := os.ReadFile(checkpoint)
 	if err != nil {
-		return nil, &penumbra.Error{Kind: penumbra.Missing, What: "read the model's checkpoint", Remedy: "name a file that every worker can read", Err: err}
+		return nil, noCheckpoint(err)
 	}
 	_, m, err := families.Read(data)
 	return m, err
+}
+
+func noCheckpoint(err error) error {
+	return &penumbra.Error{Kind: penumbra.Missing, What: "read the model's checkpoint", Remedy: "name a file that every worker can read", Err: err}
 }
 
 func (p *pool) giveBack(checkpoint string, m shadow.Model) {

@@ -37,6 +37,9 @@ type Result struct {
 	// why, "" if none was.
 	LeftOut string   `json:"left_out,omitempty"`
 	Scores  *Summary `json:"scores,omitempty"` // of a scoring
+	// Job is the number of a scoring into a database, which Where names for people.
+	Job   int64  `json:"job,omitempty"`
+	Where string `json:"where,omitempty"`
 }
 
 // RunnerNames are those of the runners.

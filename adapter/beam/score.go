@@ -31,10 +31,14 @@ type Scoring struct {
 	Checkpoint string    // file of the model, of any family, which is asked and does not learn
 	At         time.Time // the time that is asked about
 	Confidence float64   // of the prediction sets, 0.95 if 0
-	Out        string    // folder for scores-00000-of-00008.jsonl.gz and so on
-	Shards     int       // files of scores, 8 if 0
-	Format     string    // jsonl.gz if "", or parquet
-	Top        int       // how many of the likeliest to leave the summary has
+	// Out is a folder for scores-00000-of-00008.jsonl.gz and so on, or the URL of a
+	// PostgreSQL database that a store is in.
+	Out     string
+	Shards  int    // files of scores, or transactions; 8 if 0
+	Format  string // of files: jsonl.gz if "", or parquet
+	LeftOut string // file for what cannot be read; left-out.jsonl in the folder, and none of a database, if ""
+	Keep    int    // scorings that stay in a database, this one too; 3 if 0
+	Top     int    // how many of the likeliest to leave the summary has
 }
 
 // Scored is what a model says of a resource: one line of a file of scores.
@@ -125,50 +129,80 @@ func (f *scoreFn) ProcessElement(_ context.Context, address string, lines func(*
 // Score scores every resource of the timelines. It returns an error of kind
 // Invalid if the scoring lacks something.
 func Score(ctx context.Context, s Scoring, r Runner) (Result, error) {
+	if err := s.complete(); err != nil {
+		return Result{}, err
+	}
+	if _, err := r.set(); err != nil { // before anything is written
+		return Result{}, err
+	}
+	if isDatabase(s.Out) {
+		return s.intoDatabase(ctx, r)
+	}
+	if err := os.MkdirAll(s.Out, 0o755); err != nil {
+		return Result{}, &penumbra.Error{Kind: penumbra.Refused, What: "make the folder for the scores", Remedy: "name one that you may write", Err: err}
+	}
+	result, err := s.run(ctx, r, &writeFn{Folder: s.Out, Shards: s.Shards, Format: s.Format})
+	if err == nil {
+		result.Scores, err = Summarise(s.Out, s.Top)
+	}
+	return result, err
+}
+
+// complete sets what is not said, and refuses what lacks something.
+func (s *Scoring) complete() error {
 	if s.Confidence == 0 {
 		s.Confidence = 0.95
 	}
 	if s.Shards <= 0 {
 		s.Shards = 8
 	}
-	if s.Format == "" {
-		s.Format = Formats[0]
+	if s.Keep == 0 {
+		s.Keep = keptScorings
 	}
-	switch {
+	switch database := isDatabase(s.Out); {
 	case len(s.Files) == 0:
-		return Result{}, invalid("score without a timeline", "name timeline files")
+		return invalid("score without a timeline", "name timeline files")
 	case s.Checkpoint == "":
-		return Result{}, invalid("score without a model", "name the file of a checkpoint")
+		return invalid("score without a model", "name the file of a checkpoint")
 	case s.Out == "":
-		return Result{}, invalid("score without a folder for the scores", "name one")
+		return invalid("score without a place for the scores", "name a folder, or the URL of a database")
 	case s.At.IsZero():
-		return Result{}, invalid("score without a time", "name the time that is asked about")
-	case !slices.Contains(Formats, s.Format):
-		return Result{}, invalid("score into files of the form "+strconv.Quote(s.Format), "use "+strings.Join(Formats, " or "))
-	case !(s.Confidence > 0 && s.Confidence < 1):
-		return Result{}, invalid("score with a confidence that is none", "give one between 0 and 1")
+		return invalid("score without a time", "name the time that is asked about")
+	case database && s.Format != "":
+		return invalid("score into a database with a form of files", "leave the form out")
+	case !database && s.Format == "":
+		s.Format = Formats[0]
+	case !database && !slices.Contains(Formats, s.Format):
+		return invalid("score into files of the form "+strconv.Quote(s.Format), "use "+strings.Join(Formats, " or "))
+	case s.Keep < 1:
+		return invalid("keep less than one scoring", "keep 1 or more")
 	}
-	if err := os.MkdirAll(s.Out, 0o755); err != nil {
-		return Result{}, &penumbra.Error{Kind: penumbra.Refused, What: "make the folder for the scores", Remedy: "name one that you may write", Err: err}
+	if !(s.Confidence > 0 && s.Confidence < 1) {
+		return invalid("score with a confidence that is none", "give one between 0 and 1")
 	}
-	out := absolute([]string{s.Out})[0]
-	aside := filepath.Join(out, "left-out.jsonl")
+	names := absolute([]string{s.Out, s.Checkpoint, s.LeftOut})
+	if s.Out, s.Checkpoint = names[0], names[1]; s.LeftOut != "" {
+		s.LeftOut = names[2]
+	} else if !isDatabase(s.Out) {
+		s.LeftOut = filepath.Join(s.Out, "left-out.jsonl")
+	}
+	return nil
+}
+
+// run runs the pipeline. What write is given are the lines of each shard.
+func (s *Scoring) run(ctx context.Context, r Runner, write any) (Result, error) {
 	inputs, err := spread(ctx, absolute(s.Files))
 	if err != nil {
 		return Result{}, err
 	}
 	p, root := beam.NewPipelineWithRoot()
-	byResource := beam.GroupByKey(root, observations(root, inputs, &readFn{Key: newKey()}, aside))
-	scored := beam.ParDo(root.Scope("score"), &scoreFn{
-		Checkpoint: absolute([]string{s.Checkpoint})[0], At: s.At.UTC(), Confidence: s.Confidence, Shards: s.Shards,
-	}, byResource)
-	beam.ParDo0(root.Scope("write scores"), &writeFn{Folder: out, Shards: s.Shards, Format: s.Format}, beam.GroupByKey(root, scored))
+	byResource := beam.GroupByKey(root, observations(root, inputs, &readFn{Key: newKey()}, s.LeftOut))
+	scored := beam.ParDo(root.Scope("score"), &scoreFn{Checkpoint: s.Checkpoint, At: s.At.UTC(), Confidence: s.Confidence, Shards: s.Shards}, byResource)
+	beam.ParDo0(root.Scope("write scores"), write, beam.GroupByKey(root, scored))
 	result, err := r.run(ctx, p, "resources scored")
-	if err != nil {
-		return result, err
+	if err == nil {
+		result.keptAside(s.LeftOut)
 	}
-	result.keptAside(aside)
-	result.Scores, err = Summarise(out, s.Top)
 	return result, err
 }
 

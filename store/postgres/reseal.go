@@ -35,6 +35,13 @@ func (s *Store) SetHashKey(ctx context.Context, id string) error {
 	})
 }
 
+// hashedScores are what a file has none of: columns of JSON.
+var hashedScores = []stored.Hashed{
+	{Table: "scores", Key: "job, resource", Column: "expectations"},
+	{Table: "scores", Key: "job, resource", Column: "forecasts"},
+	{Table: "scores", Key: "job, resource", Column: "findings"},
+}
+
 // Reseal has change bring the hashes in all that is stored up to date, in place and
 // without another length, and notes the key that they are made with then: all or
 // nothing. It returns in how many documents there were any. The tables are written anew,
@@ -72,7 +79,11 @@ func (s *Store) Reseal(ctx context.Context, id string, change func([]byte) bool)
 		if err != nil {
 			return err
 		}
-		for _, c := range stored.HashedColumns {
+		// Who writes scores keeps the rows of jobs from being changed and then looks at the key.
+		if _, err := tx.Exec(ctx, `LOCK TABLE scoring_jobs IN EXCLUSIVE MODE`); err != nil {
+			return err
+		}
+		for _, c := range slices.Concat(stored.HashedColumns, hashedScores) {
 			if _, err := column(c, document); err != nil {
 				return err
 			}
@@ -87,7 +98,7 @@ func (s *Store) Reseal(ctx context.Context, id string, change func([]byte) bool)
 		return 0, err
 	}
 	tables := []string{"contents", "observations"}
-	for _, c := range stored.HashedColumns {
+	for _, c := range slices.Concat(stored.HashedColumns, hashedScores) {
 		if !slices.Contains(tables, c.Table) {
 			tables = append(tables, c.Table)
 		}
@@ -102,7 +113,11 @@ func (s *Store) Reseal(ctx context.Context, id string, change func([]byte) bool)
 // in which.
 func reseal(ctx context.Context, tx pgx.Tx, c stored.Hashed, amend func([]byte) (data, sum []byte, err error)) (n int, numbers []int64, err error) {
 	keys := strings.Split(c.Key, ", ")
-	set, next := c.Column+" = $1", 2
+	held, given := c.Column, "$1"
+	if slices.Contains(hashedScores, c) {
+		held, given = "convert_to("+c.Column+"::text, 'UTF8')", "convert_from($1, 'UTF8')::json"
+	}
+	set, next := c.Column+" = "+given, 2
 	if c.Checksum != "" {
 		set, next = set+", "+c.Checksum+" = $2", 3
 	}
@@ -117,7 +132,7 @@ func reseal(ctx context.Context, tx pgx.Tx, c stored.Hashed, amend func([]byte) 
 		if after != nil {
 			where = " AND (" + c.Key + ") > " + tuple(len(keys))
 		}
-		rows, err := tx.Query(ctx, "SELECT "+c.Key+", "+c.Column+" FROM "+c.Table+" WHERE "+c.Column+" IS NOT NULL"+where+" ORDER BY "+c.Key+fmt.Sprintf(" LIMIT %d", part), after...)
+		rows, err := tx.Query(ctx, "SELECT "+c.Key+", "+held+" FROM "+c.Table+" WHERE "+c.Column+" IS NOT NULL"+where+" ORDER BY "+c.Key+fmt.Sprintf(" LIMIT %d", part), after...)
 		if err != nil {
 			return n, nil, err
 		}

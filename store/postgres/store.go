@@ -68,6 +68,9 @@ type Config struct {
 	// migrated either, so that one of another schema is refused. Every write fails with
 	// an error of kind Refused.
 	ReadOnly bool
+	// Unmigrated opens a database that is there already and leaves its schema as it is, so
+	// that one of another schema is refused: for who works beside a daemon.
+	Unmigrated bool
 	// Carrying opens a database that another store is being carried over into, which is
 	// refused otherwise.
 	Carrying bool
@@ -184,7 +187,7 @@ func (s *Store) prepare(ctx context.Context, c Config) error {
 	if encoding != "UTF8" {
 		return &penumbra.Error{Kind: penumbra.Refused, What: fmt.Sprintf("open %s: its encoding is %s", s.where, encoding), Remedy: "make the database with ENCODING 'UTF8'"}
 	}
-	if err := s.migrate(ctx, c.ReadOnly); err != nil {
+	if err := s.migrate(ctx, c.ReadOnly || c.Unmigrated); err != nil {
 		return err
 	}
 	if c.Carrying {
@@ -200,9 +203,9 @@ func (s *Store) prepare(ctx context.Context, c Config) error {
 	return nil
 }
 
-// migrate brings the schema up to date. Processes that do so at the same time take
-// turns.
-func (s *Store) migrate(ctx context.Context, readOnly bool) error {
+// migrate brings the schema up to date, or refuses one that is not. Processes that do so at
+// the same time take turns.
+func (s *Store) migrate(ctx context.Context, unmigrated bool) error {
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer db.Close()
 	folder, err := fs.Sub(migrations, "migrations")
@@ -223,7 +226,7 @@ func (s *Store) migrate(ctx context.Context, readOnly bool) error {
 	if err != nil {
 		return err
 	}
-	if current < target && !readOnly {
+	if current < target && !unmigrated {
 		if _, err := p.Up(ctx); err != nil {
 			return err
 		}
@@ -237,11 +240,11 @@ func (s *Store) migrate(ctx context.Context, readOnly bool) error {
 			Remedy: "run the newer version of Penumbra that made it",
 		}
 	case current == 0:
-		return &penumbra.Error{Kind: penumbra.NotFound, What: "open " + s.where + " to read: there is no store", Remedy: "name a database that Penumbra has worked on"}
+		return &penumbra.Error{Kind: penumbra.NotFound, What: "open " + s.where + ": there is no store", Remedy: "name a database that Penumbra has worked on"}
 	case current < target:
 		return &penumbra.Error{
 			Kind:   penumbra.Refused,
-			What:   fmt.Sprintf("open %s to read: its schema has version %d, and this program's is %d", s.where, current, target),
+			What:   fmt.Sprintf("open %s: its schema has version %d, and this program's is %d", s.where, current, target),
 			Remedy: "start the newer Penumbra of the two once, which brings it up to date",
 		}
 	}

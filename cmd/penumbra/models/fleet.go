@@ -44,16 +44,20 @@ type fleetResult struct {
 	// LeftOut is the file that has where each line is that was left out, and why.
 	LeftOut string        `json:"left_out,omitempty"`
 	Scores  *scoreSummary `json:"scores,omitempty"` // of a scoring
+	// Job is the number of a scoring into a database, which Where names.
+	Job   int64  `json:"job,omitempty"`
+	Where string `json:"where,omitempty"`
 }
 
-// tellLeftOut tells of lines that no worker could read.
-func (a *app) tellLeftOut(r *fleetResult) {
+// tellLeftOut tells of lines that no worker could read. flag is the one that has their places
+// kept.
+func (a *app) tellLeftOut(r *fleetResult, flag string) {
 	switch {
 	case r.LinesLeftOut == 0:
 	case r.LeftOut != "" && isFile(r.LeftOut):
 		fmt.Fprintf(a.Err, "%d lines could not be read and were left out: see %s.\n", r.LinesLeftOut, r.LeftOut)
 	default:
-		fmt.Fprintf(a.Err, "%d lines could not be read and were left out. With --file it is kept where they are.\n", r.LinesLeftOut)
+		fmt.Fprintf(a.Err, "%d lines could not be read and were left out. With %s it is kept where they are.\n", r.LinesLeftOut, flag)
 	}
 }
 
@@ -250,7 +254,7 @@ func (a *app) fleetBacktest(ctx context.Context, f *backtestFlags, files []strin
 	if f.file == "" {
 		result.LeftOut = "" // it goes with the folder
 	}
-	a.tellLeftOut(&result)
+	a.tellLeftOut(&result, "--file")
 	return a.showBacktest(f, report)
 }
 
@@ -275,7 +279,7 @@ func (a *app) fleetCandidate(ctx context.Context, f *trainFlags, files []string)
 	if f.file == "" {
 		result.LeftOut = "" // it goes with the folder
 	}
-	a.tellLeftOut(&result)
+	a.tellLeftOut(&result, "--file")
 	body, err := os.ReadFile(file)
 	if err != nil {
 		return nil, 0, &penumbra.Error{Kind: penumbra.Missing, What: "read what the fleet has learnt", Remedy: "name a file with --file that the workers and this machine share", Err: err}

@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string) error {
 	flag.Func("job-server", "address of Beam's job server", func(a string) error { r.Endpoint = a; return nil })
 	flag.Func("environment", "how the runner gets at workers (default LOOPBACK)", func(e string) error { r.Environment = e; return nil })
 	r.Progress = func(what string, done int64) { say(said{What: what, Done: done}) }
-	do := verb(flag.String("out", "", "folder, or file of a trained model, a report or a timeline, to write"))
+	do := verb(flag.String("out", "", "folder, database, or file of a trained model, a report or a timeline, to write"))
 	if err := flag.CommandLine.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -102,8 +102,10 @@ func score(out *string) func(context.Context, []string, beam.Runner) (beam.Resul
 	flag.StringVar(&s.Checkpoint, "checkpoint", "", "file of the model")
 	at := flag.String("at", "", "the time that is asked about (RFC 3339)")
 	flag.Float64Var(&s.Confidence, "confidence", 0.95, "of the prediction sets")
-	flag.IntVar(&s.Shards, "shards", 8, "files of scores")
-	flag.StringVar(&s.Format, "format", beam.Formats[0], "of the files of scores: "+strings.Join(beam.Formats, ", "))
+	flag.IntVar(&s.Shards, "shards", 8, "files of scores, or transactions into a database")
+	flag.StringVar(&s.Format, "format", "", "of the files of scores: "+strings.Join(beam.Formats, ", "))
+	flag.StringVar(&s.LeftOut, "left-out", "", "file for where what cannot be read is")
+	flag.IntVar(&s.Keep, "keep", 0, "scorings that stay in a database, this one too")
 	flag.IntVar(&s.Top, "top", 10, "how many of the likeliest to leave are said")
 	return func(ctx context.Context, files []string, r beam.Runner) (_ beam.Result, err error) {
 		if s.At, err = time.Parse(time.RFC3339, *at); err != nil {
