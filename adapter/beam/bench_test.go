@@ -29,10 +29,10 @@ func BenchmarkScores(b *testing.B) {
 	if err := s.Close(); err != nil {
 		b.Fatal(err)
 	}
-	for name, to := range map[string]struct{ out, format string }{
-		"jsonl.gz": {"", "jsonl.gz"}, "parquet": {"", "parquet"}, "postgres": {address, ""},
+	for _, to := range []struct{ name, out, format string }{
+		{"jsonl.gz", "", "jsonl.gz"}, {"postgres", address, ""}, {"parquet", "", "parquet"},
 	} {
-		b.Run(name, func(b *testing.B) {
+		b.Run(to.name, func(b *testing.B) {
 			for b.Loop() {
 				x := scoring
 				if x.Out, x.Format = to.out, to.format; x.Out == "" {

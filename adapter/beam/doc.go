@@ -2,9 +2,9 @@
 // model judged, on more than one core or machine?
 //
 // [Score], [Train] and [RunBacktest] are pipelines of Apache Beam over the same pure cores that
-// the daemon runs: timeline, shadow and drift. They read timeline files and write
-// files, on Prism within the process, or on Spark or Flink through Beam's job
-// server. They consist of bounded ParDo and GroupByKey alone, since Spark's runner
+// the daemon runs: timeline, shadow and drift. They read timeline files or a store's
+// PostgreSQL database and write files, scores into such a database too, on Prism within the
+// process, or on Spark or Flink through Beam's job server. They consist of bounded ParDo and GroupByKey alone, since Spark's runner
 // has no side inputs, triggers or self-checkpointing for Go.
 //
 // What it guarantees:
@@ -15,6 +15,8 @@
 //     of each job.
 //   - A backtest in one shard gives the report of one process, to the last bit.
 //   - A line that cannot be read is told and counted, and stops nothing.
+//   - Scores in a database are whole once their job has an end, however often parts of it
+//     were tried.
 //   - Sensitive values are sealed where they are read, before they go to a
 //     shuffle or a file.
 //

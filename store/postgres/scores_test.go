@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -37,7 +38,7 @@ func scored(n, turn int) iter.Seq2[postgres.Score, error] {
 	}
 }
 
-func begin(t *testing.T, s *postgres.Store) *postgres.Scoring {
+func begin(t testing.TB, s *postgres.Store) *postgres.Scoring {
 	t.Helper()
 	g, err := s.BeginScoring(t.Context(), postgres.ScoringJob{Who: "ada", At: start, Confidence: 0.95, Family: "pooled"})
 	if err != nil {
@@ -47,7 +48,7 @@ func begin(t *testing.T, s *postgres.Store) *postgres.Scoring {
 }
 
 // lines returns what a query gives, a line for each row.
-func lines(t *testing.T, s *postgres.Store, query string, args ...any) []string {
+func lines(t testing.TB, s *postgres.Store, query string, args ...any) []string {
 	t.Helper()
 	rows, err := s.Pool().Query(t.Context(), query, args...)
 	if err != nil {
@@ -271,4 +272,51 @@ func TestUnmigrated(t *testing.T) {
 	if err := open(t, place).Close(); err != nil {
 		t.Errorf("brought up to date: %v", err)
 	}
+}
+
+// BenchmarkScores writes the scores of 100,000 resources of 2 kB each in 8 parts, one after
+// another, asks for the twenty likeliest to leave, and removes them.
+func BenchmarkScores(b *testing.B) {
+	const parts, size = 8, 12_500
+	server := pgtest.Own(b, pgtest.Options{Durable: true})
+	s := open(b, server.Connection("postgres", server.Create(b)))
+	defer s.Close()
+	list := `[{"path":"size","verdict":"drifted","expectation":"` + strings.Repeat("0.123 ", 110) + `"}]`
+	var wrote, asked, removed time.Duration
+	for b.Loop() {
+		began := time.Now()
+		g := begin(b, s)
+		for part := range parts {
+			err := s.WriteScores(b.Context(), g.ID, part, func(yield func(postgres.Score, error) bool) {
+				for x := range scored(size, 0) {
+					x.Resource = penumbra.Address(fmt.Sprintf("p%d-%s", part, x.Resource))
+					x.Expectations, x.Forecasts, x.Findings = list, list, list
+					if !yield(x, nil) {
+						return
+					}
+				}
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := g.End(b.Context(), parts*size, 0); err != nil {
+			b.Fatal(err)
+		}
+		g.Release(b.Context())
+		wrote += time.Since(began)
+		began = time.Now()
+		if got := lines(b, s, `SELECT resource FROM scores WHERE job = $1 ORDER BY leave_1d DESC, resource LIMIT 20`, g.ID); len(got) != 20 {
+			b.Fatalf("%q", got)
+		}
+		asked += time.Since(began)
+		began = time.Now()
+		if n, err := s.RemoveScorings(b.Context(), 0); n != 1 || err != nil {
+			b.Fatal(n, err)
+		}
+		removed += time.Since(began)
+	}
+	b.ReportMetric(float64(parts*size*b.N)/wrote.Seconds(), "rows/s")
+	b.ReportMetric(asked.Seconds()*1e3/float64(b.N), "asked-ms")
+	b.ReportMetric(removed.Seconds()*1e3/float64(b.N), "removed-ms")
 }

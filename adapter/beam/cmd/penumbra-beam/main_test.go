@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/penumbra-iac/penumbra/internal/pgtest"
+	"github.com/penumbra-iac/penumbra/store/postgres"
 )
 
 // TestMain lets the test binary be the program too.
@@ -81,6 +84,54 @@ func TestVerbsOfPenumbra(t *testing.T) {
 		t.Fatalf("convert: %v\n%s", err, out)
 	}
 	wants("24 resources of", "score", "--checkpoint", "model", "--out", "of-rows", "--format", "parquet", "--at", "2026-03-03T00:00:00Z", rows)
+	t.Run("into a database", func(t *testing.T) {
+		server := pgtest.Own(t, pgtest.Options{})
+		address := server.Connection("postgres", server.Create(t))
+		into := func(more ...string) []string {
+			return append([]string{"score", "--checkpoint", "model", "--at", "2026-03-03T00:00:00Z", "--keep", "1", history}, more...)
+		}
+		if out, err := penumbra(into("--out", address)...); err == nil || !strings.Contains(out, "there is no store") {
+			t.Errorf("into one without a store: %v\n%s", err, out)
+		}
+		s, err := postgres.Open(t.Context(), postgres.Config{Connection: address})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		wants("scored into PostgreSQL database", into("--out", address)...)
+		configured := filepath.Join(folder, "penumbra.yaml")
+		if err := os.WriteFile(configured, []byte("store: "+address+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := penumbra(into("-o", "json")...) // into the configured store
+		var result struct {
+			Resources int
+			Job       int64
+			Where     string
+		}
+		if err != nil || json.Unmarshal([]byte(out), &result) != nil || result.Resources != 24 || result.Job != 2 || !strings.Contains(result.Where, "PostgreSQL") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		var likeliest string
+		// The query of docs/scale.md.
+		if err := s.Pool().QueryRow(t.Context(), `SELECT resource FROM scores WHERE job = (SELECT id FROM scoring_jobs WHERE ended IS NOT NULL ORDER BY ended DESC LIMIT 1)
+			ORDER BY leave_1d DESC, resource LIMIT 20`).Scan(&likeliest); err != nil || likeliest != "prod/service.s00" {
+			t.Errorf("%q, %v", likeliest, err)
+		}
+		for want, args := range map[string][]string{
+			"--out holds a password":   into("--out", strings.Replace(address, "@", ":hunter2@", 1)),
+			"--format with a database": into("--format", "parquet"),
+			"--keep with a folder":     into("--out", "elsewhere"),
+			"--keep below 1":           into("--keep", "0"),
+		} {
+			if out, err := penumbra(args...); err == nil || !strings.Contains(out, want) || strings.Contains(out, "hunter2") {
+				t.Errorf("penumbra %v: %v, no %q in\n%s", args, err, want, out)
+			}
+		}
+		if err := os.WriteFile(configured, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
 	// The report of one shard is that of one process.
 	judged := []string{"backtest", "--model", "pooled", "--every", "7d", "--bootstrap", "20", "-o", "json", history}
 	here, err := penumbra(judged...)
@@ -98,6 +149,7 @@ func TestVerbsOfPenumbra(t *testing.T) {
 		"there are scores":        {"score", "--checkpoint", "model", "--out", "scores", history},
 		"name it with --endpoint": {"score", "--checkpoint", "model", "--out", "other", "--runner", "spark", history},
 		"read the model's":        {"score", "--checkpoint", "none", "--out", "third", history},
+		"no place for the scores": {"score", "--checkpoint", "model", history},
 	} {
 		if out, err := penumbra(args...); err == nil || !strings.Contains(out, name) {
 			t.Errorf("penumbra %v: %v, no %q in\n%s", args, err, name, out)
