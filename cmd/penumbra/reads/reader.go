@@ -40,7 +40,7 @@ type Reader struct {
 
 	mu   sync.Mutex
 	at   map[string]context.CancelCauseFunc // the readings that it is at
-	told map[string]string                  // by stack: why it gave a reading back last
+	told map[string]string                  // by stack, readings and plans apart: why it gave one back last
 }
 
 // NewReader makes a node one that reads, from [Reader.Run] on.
@@ -80,7 +80,7 @@ var errUnwanted = errors.New("nobody waits for the reading")
 
 // do does one reading.
 func (r *Reader) do(ctx context.Context, asked river.Reading) {
-	log := r.c.Log.With("stack", asked.Stack, "source", asked.Source)
+	log := r.c.Log.With("stack", asked.Stack, "source", asked.Source, "plan", asked.Plan != nil)
 	mine, err := r.c.Store.BeginReading(ctx, asked.ID, r.c.Node)
 	if err != nil {
 		log.Warn("a reading for the node that leads was not begun; it asks again", "error", err)
@@ -124,7 +124,7 @@ func (r *Reader) do(ctx context.Context, asked river.Reading) {
 		log.Warn("what this node read was not given to the one that leads, which asks again", "error", err)
 	case !waited:
 		log.Debug("nobody waits for what this node read", "took", time.Since(began).String())
-	case !r.news(asked.Stack, a.Back):
+	case !r.news(&asked, a.Back):
 	case a.Back != "":
 		log.Warn("this node has given a reading back to the one that leads", "why", a.Back)
 	case a.Plan != nil:
@@ -136,11 +136,12 @@ func (r *Reader) do(ctx context.Context, asked river.Reading) {
 
 // news reports whether it is to be told how a reading of a stack ended: not again why this
 // node gives it back.
-func (r *Reader) news(stack, back string) bool {
+func (r *Reader) news(asked *river.Reading, back string) bool {
+	key := fmt.Sprintf("%s\x00%t", asked.Stack, asked.Plan != nil)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	before := r.told[stack]
-	r.told[stack] = back
+	before := r.told[key]
+	r.told[key] = back
 	return back == "" || back != before
 }
 
