@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -274,32 +275,40 @@ func TestUnmigrated(t *testing.T) {
 	}
 }
 
-// BenchmarkScores writes the scores of 100,000 resources of 2 kB each in 8 parts, one after
-// another, asks for the twenty likeliest to leave, and removes them.
+// BenchmarkScores writes the scores of 100,000 resources of 2 kB each in 8 parts at once,
+// asks for the twenty likeliest to leave, and removes them.
 func BenchmarkScores(b *testing.B) {
 	const parts, size = 8, 12_500
 	server := pgtest.Own(b, pgtest.Options{Durable: true})
 	s := open(b, server.Connection("postgres", server.Create(b)))
 	defer s.Close()
-	list := `[{"path":"size","verdict":"drifted","expectation":"` + strings.Repeat("0.123 ", 110) + `"}]`
+	var digits strings.Builder // that compress as those of probabilities do
+	for random := rand.New(rand.NewPCG(1, 1)); digits.Len() < 600; {
+		fmt.Fprintf(&digits, "%v,", random.Float64())
+	}
+	list := fmt.Sprintf(`[{"path":"size","verdict":"drifted","values":[%s0]}]`, digits.String())
 	var wrote, asked, removed time.Duration
 	for b.Loop() {
 		began := time.Now()
 		g := begin(b, s)
+		var workers sync.WaitGroup
 		for part := range parts {
-			err := s.WriteScores(b.Context(), g.ID, part, func(yield func(postgres.Score, error) bool) {
-				for x := range scored(size, 0) {
-					x.Resource = penumbra.Address(fmt.Sprintf("p%d-%s", part, x.Resource))
-					x.Expectations, x.Forecasts, x.Findings = list, list, list
-					if !yield(x, nil) {
-						return
+			workers.Go(func() {
+				err := s.WriteScores(b.Context(), g.ID, part, func(yield func(postgres.Score, error) bool) {
+					for x := range scored(size, 0) {
+						x.Resource = penumbra.Address(fmt.Sprintf("p%d-%s", part, x.Resource))
+						x.Expectations, x.Forecasts, x.Findings = list, list, list
+						if !yield(x, nil) {
+							return
+						}
 					}
+				})
+				if err != nil {
+					b.Error(err)
 				}
 			})
-			if err != nil {
-				b.Fatal(err)
-			}
 		}
+		workers.Wait()
 		if err := g.End(b.Context(), parts*size, 0); err != nil {
 			b.Fatal(err)
 		}
