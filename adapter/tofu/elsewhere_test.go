@@ -40,6 +40,15 @@ func digestOf(t *testing.T, w *Workspace) string {
 	return of
 }
 
+func readDigestOf(t *testing.T, w *Workspace) string {
+	t.Helper()
+	of, err := w.ReadDigest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return of
+}
+
 // TestPlanMadeElsewhere has one machine plan, the code as it is and with a patch, and another
 // apply: what it applies is what was planned, to the state that both name by the same path.
 func TestPlanMadeElsewhere(t *testing.T) {
@@ -99,8 +108,9 @@ func TestPlanMadeElsewhere(t *testing.T) {
 		t.Error("it was not applied to the state")
 	}
 
-	// What `init` writes anew each time is no difference; what a plan depends on is.
-	same := digestOf(t, s.w)
+	// What `init` writes anew each time is no difference; what a plan depends on is. What is read
+	// does not depend on all of it.
+	same, read := digestOf(t, s.w), readDigestOf(t, s.w)
 	if err := os.RemoveAll(s.path(".terraform")); err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +118,7 @@ func TestPlanMadeElsewhere(t *testing.T) {
 	if digestOf(t, s.w) != same {
 		t.Error("another `init` tells machines apart")
 	}
+	alike := map[string]bool{"the folder": true, ".terraform.lock.hcl": true} // for reading
 	for what, change := range map[string]func(*Config){
 		"a variable":  func(c *Config) { c.Env["TF_VAR_log_level"] = "debug" },
 		"arguments":   func(c *Config) { c.Env["TF_CLI_ARGS_plan"] = "-refresh=false" },
@@ -120,8 +131,9 @@ func TestPlanMadeElsewhere(t *testing.T) {
 			}
 		},
 	} {
-		if digestOf(t, s.beside(change)) == same {
-			t.Errorf("%s does not tell machines apart", what)
+		other := s.beside(change)
+		if digestOf(t, other) == same || (readDigestOf(t, other) == read) != alike[what] {
+			t.Errorf("%s does not tell machines apart, or does for reading", what)
 		}
 	}
 	for what, change := range map[string][2]string{
@@ -131,12 +143,12 @@ func TestPlanMadeElsewhere(t *testing.T) {
 	} {
 		before, _ := os.ReadFile(s.path(what))
 		s.write(what, strings.Replace(string(before), change[0], change[1], 1))
-		if digestOf(t, s.w) == same {
-			t.Errorf("another %s does not tell machines apart", what)
+		if digestOf(t, s.w) == same || (readDigestOf(t, s.w) == read) != alike[what] {
+			t.Errorf("another %s does not tell machines apart, or does for reading", what)
 		}
 		s.write(what, string(before))
 	}
-	if digestOf(t, s.w) != same {
+	if digestOf(t, s.w) != same || readDigestOf(t, s.w) != read {
 		t.Error("the same again is another")
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/adapter/files"
+	"github.com/penumbra-iac/penumbra/adapter/tofu"
 	"github.com/penumbra-iac/penumbra/cmd/penumbra/reads"
 	"github.com/penumbra-iac/penumbra/engine"
 	"github.com/penumbra-iac/penumbra/proposal"
@@ -49,7 +50,8 @@ func (c *Config) newAsker(ctx context.Context, s *postgres.Store, o Options) (*r
 func (c *Config) spread(stack *engine.Stack, s StackConfig, key penumbra.Key, o Options) {
 	for i := range stack.Readers {
 		if r := &stack.Readers[i]; o.asker != nil && r.Name == s.kind() {
-			r.Source = o.asker.Source(s.Name, r.Name, r.Source, func() (string, error) { return c.digest(s, key, o.Version) })
+			own := r.Source
+			r.Source = o.asker.Source(s.Name, r.Name, own, func() (string, error) { return c.digest(s, own, key, o.Version) })
 		}
 	}
 }
@@ -60,15 +62,28 @@ func (c *Config) planner(own reads.Planner, s StackConfig, key penumbra.Key, o O
 	if o.asker == nil {
 		return own
 	}
-	return o.asker.Planner(s.Name, s.kind(), own, func() (string, error) { return c.digest(s, key, o.Version) })
+	return o.asker.Planner(s.Name, s.kind(), own, func() (string, error) { return c.digest(s, own, key, o.Version) })
 }
 
+// A digester knows more that has to be the same on two nodes for both to read the same than
+// the code and the configuration say.
+type digester interface{ ReadDigest() (string, error) }
+
+var _ digester = (*tofu.Workspace)(nil)
+
 // digest is of what has to be the same on two nodes for both to read the same of a stack:
-// the program, how the stack is configured, and the code.
-func (c *Config) digest(s StackConfig, key penumbra.Key, version string) (string, error) {
+// the program, how the stack is configured, the code, and what own, which reads it, adds.
+func (c *Config) digest(s StackConfig, own any, key penumbra.Key, version string) (string, error) {
 	code, err := files.Digest(c.watched(s))
 	if err != nil {
 		return "", err
+	}
+	if d, ok := own.(digester); ok {
+		more, err := d.ReadDigest()
+		if err != nil {
+			return "", err
+		}
+		code += " " + more
 	}
 	s.Kind = s.kind()
 	s.Watch, s.Every, s.Gap, s.Burst, s.Environment, s.Cadence, s.WatchRuns = nil, 0, 0, 0, "", nil, nil // when it is read, and what follows
@@ -151,33 +166,37 @@ func (n *Nodes) finder() (func(stack, name string) (engine.Source, string, error
 	o.cipher = keys
 	var mu sync.Mutex
 	found := map[string]engine.Source{}
+	open := func(s StackConfig) (engine.Source, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if found[s.Name] == nil {
+			// One that cannot be opened now may be later.
+			joined, err := joinStack(n.c, s, key, nil, o)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range joined.Readers {
+				if r.Name == s.kind() {
+					found[s.Name] = r.Source
+				}
+			}
+		}
+		return found[s.Name], nil
+	}
 	return func(stack, name string) (engine.Source, string, error) {
 		s, ok := n.c.stack(stack)
 		if !ok {
 			return nil, "", fmt.Errorf("stack %s is not in this node's penumbra.yaml", stack)
 		}
-		digest, err := n.c.digest(s, key, o.Version)
+		source, err := open(s)
 		if err != nil {
 			return nil, "", err
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		if found[stack] == nil {
-			// One that cannot be opened now may be later.
-			joined, err := joinStack(n.c, s, key, nil, o)
-			if err != nil {
-				return nil, "", err
-			}
-			for _, r := range joined.Readers {
-				if r.Name == s.kind() {
-					found[stack] = r.Source
-				}
-			}
-		}
-		if found[stack] == nil || name != s.kind() {
+		if source == nil || name != s.kind() {
 			return nil, "", fmt.Errorf("stack %s has no source %s on this node", stack, name)
 		}
-		return found[stack], digest, nil
+		digest, err := n.c.digest(s, source, key, o.Version)
+		return source, digest, err
 	}, nil
 }
 

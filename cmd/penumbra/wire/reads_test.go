@@ -10,6 +10,11 @@ import (
 	"github.com/penumbra-iac/penumbra/engine"
 )
 
+// chosen says what a source is to read beside what the code and the configuration say.
+type chosen string
+
+func (c chosen) ReadDigest() (string, error) { return string(c), nil }
+
 // TestDigestTellsNodesApart has two nodes configured: what would have them read differently
 // tells them apart, and when or how often they read does not.
 func TestDigestTellsNodesApart(t *testing.T) {
@@ -21,7 +26,7 @@ func TestDigestTellsNodesApart(t *testing.T) {
 		}
 		return dir
 	}
-	digest := func(version, folder, stack string) string {
+	digest := func(version, folder, stack, state string) string {
 		t.Helper()
 		c, err := configured(t, "stacks:\n  - {name: shop, dir: shop, "+stack+"}\n")
 		if err != nil {
@@ -34,28 +39,29 @@ func TestDigestTellsNodesApart(t *testing.T) {
 		if !ok {
 			t.Fatal("the stack is not found")
 		}
-		of, err := c.digest(s, key, version)
+		of, err := c.digest(s, chosen(state), key, version)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return of
 	}
 	const plain = "parallelism: 3"
-	same := digest("v1", code("a"), plain)
+	same := digest("v1", code("a"), plain, "blue")
 	for what, other := range map[string]string{
-		"how often it is read": digest("v1", code("a"), plain+", every: 1h, gap: 2s, burst: 9"),
-		"the kind in words":    digest("v1", code("a"), plain+", kind: tofu"),
-		"another folder":       digest("v1", code("a"), plain),
+		"how often it is read": digest("v1", code("a"), plain+", every: 1h, gap: 2s, burst: 9", "blue"),
+		"the kind in words":    digest("v1", code("a"), plain+", kind: tofu", "blue"),
+		"another folder":       digest("v1", code("a"), plain, "blue"),
 	} {
 		if other != same {
 			t.Errorf("%s tells nodes apart", what)
 		}
 	}
 	for what, other := range map[string]string{
-		"the code":    digest("v1", code("b"), plain),
-		"the version": digest("v2", code("a"), plain),
-		"variables":   digest("v1", code("a"), plain+", var_files: [x.tfvars]"),
-		"the binary":  digest("v1", code("a"), plain+", binary: /opt/tofu"),
+		"the code":     digest("v1", code("b"), plain, "blue"),
+		"the version":  digest("v2", code("a"), plain, "blue"),
+		"variables":    digest("v1", code("a"), plain+", var_files: [x.tfvars]", "blue"),
+		"what is read": digest("v1", code("a"), plain, "green"),
+		"the binary":   digest("v1", code("a"), plain+", binary: /opt/tofu", "blue"),
 	} {
 		if other == same {
 			t.Errorf("%s does not tell nodes apart", what)
