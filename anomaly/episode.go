@@ -168,6 +168,15 @@ func (s *series) during(j *judged, adopt time.Duration) (tell bool, ended int64)
 	return tell, 0
 }
 
+// turned reports whether a metric that had got better is out of the band on the worse side by
+// now. That is another anomaly, and nobody was told much of the first. It is not looked for the
+// other way round: who is told that a metric got worse hears of its end.
+func (s *series) turned(j *judged) bool {
+	e := s.Open
+	better := s.Worse == penumbra.Up && !e.Up || s.Worse == penumbra.Down && e.Up
+	return better && (j.value > e.High && !e.Up || j.value < e.Low && e.Up) && j.p[deviation] < bandChance
+}
+
 // place counts a value as out or as usual again. Values of a shift are within the band
 // now and then, of a slight one or where little is known and the band is wide: those in
 // a row must also be nearer to what was usual than to what is out. That is judged on

@@ -2,6 +2,7 @@ package anomaly
 
 import (
 	"encoding/csv"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -107,6 +108,50 @@ func TestLabEpisodes(t *testing.T) {
 			}
 		}
 		t.Logf("attended to %v: noticed after %.1f s, onsets after %.1f", attend, noticed, onsets)
+	}
+}
+
+// TestWorseAfterBetter has a latency fall, which is told as getting better, and then collapse: that
+// is told as another anomaly with its first values, though the first had not ended. It is seen
+// where another change spares a busy machine work a few seconds before.
+func TestWorseAfterBetter(t *testing.T) {
+	t.Parallel()
+	turned := 0
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 8))
+		f := newFeed(t, time.Second)
+		for range 50 + r.IntN(150) {
+			f.add(3e-3 * math.Exp(0.1*r.NormFloat64()))
+		}
+		var better string
+		for range 1 + r.IntN(8) {
+			for _, a := range f.add(5e-4 * math.Exp(0.1*r.NormFloat64())) {
+				if a.Active() && !a.Worse {
+					better = a.ID
+				}
+			}
+		}
+		if better == "" {
+			continue
+		}
+		turned++
+		collapsed := f.now
+		var over, found bool
+		for range 3 {
+			for _, a := range f.add(0.04 * (1 + 9*r.Float64())) {
+				over = over || a.ID == better && !a.Active()
+				found = found || a.ID != better && a.Active() && a.Worse && !a.Onset.Before(collapsed)
+			}
+		}
+		if !over || !found {
+			t.Errorf("seed %d: the better one has ended %v, a worse one is told %v", seed, over, found)
+		}
+		if n := len(f.told); n > 12 {
+			t.Errorf("seed %d: told %d times", seed, n)
+		}
+	}
+	if turned < 100 {
+		t.Errorf("only %d of 200 got better first", turned)
 	}
 }
 

@@ -127,8 +127,13 @@ func (m *Monitor) observe(k key, s *series, worse penumbra.Direction, t int64, x
 	s.Worse = worse
 	before := s.Before
 	j := s.judge(t, x)
+	threshold := m.threshold(k.Resource, s, t)
+	var changed []penumbra.Anomaly
+	if s.Open != nil && j.joint <= threshold && s.turned(&j) {
+		changed = append(changed, s.anomaly(k, worse, t))
+		s.Open, s.Guard = nil, guard{}
+	}
 	if s.Open == nil {
-		threshold := m.threshold(k.Resource, s, t)
 		opens := s.Count > warm && j.joint <= threshold
 		if opens {
 			s.open(k, &j, threshold)
@@ -144,9 +149,9 @@ func (m *Monitor) observe(k key, s *series, worse penumbra.Direction, t int64, x
 		s.learnScales(&j, before)
 		s.learnCycles(&j)
 		if opens {
-			return []penumbra.Anomaly{s.anomaly(k, worse, 0)}
+			changed = append(changed, s.anomaly(k, worse, 0))
 		}
-		return nil
+		return changed
 	}
 	tell, ended := s.during(&j, m.options.Adopt)
 	if j.p[deviation] >= bandChance {

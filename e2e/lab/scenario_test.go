@@ -112,7 +112,9 @@ func playAmongOthers(l *lab, seed, span int) (took time.Duration, rank int, crit
 	l.await("an anomaly of the latency", func() bool {
 		all := l.anomalies()
 		i := slices.IndexFunc(all, func(a penumbra.Anomaly) bool {
-			return a.Resource == database && a.Metric == "latency" && a.Time.After(began)
+			// One that had begun is told as it gets worse, and no other: its causes may be found or not.
+			later := a.Time.After(began) || a.Active() && a.Worse && a.Value > 5*a.Expected
+			return a.Resource == database && a.Metric == "latency" && later
 		})
 		if i >= 0 {
 			found = all[i]
