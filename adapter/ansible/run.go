@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,11 +21,9 @@ func (w *Workspace) run(ctx context.Context, dir, program string, args, env []st
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(w.programs, program), args...)
+	cmd := procgroup.CommandContext(ctx, filepath.Join(w.programs, program), args...)
 	cmd.Dir = dir
 	cmd.Env = append(environment(held), env...)
-	procgroup.Own(cmd)
-	cmd.Cancel = func() error { procgroup.Kill(cmd); return nil }
 	cmd.WaitDelay = 5 * time.Second
 	stderr := &tail{}
 	cmd.Stderr = stderr

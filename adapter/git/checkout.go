@@ -152,9 +152,7 @@ func (w *worktree) git(ctx context.Context, c call) ([]byte, error) {
 		ctx, cancel = context.WithTimeout(ctx, networkTimeout)
 		defer cancel()
 	}
-	cmd := exec.CommandContext(ctx, w.binary, append(flags, c.args...)...)
-	procgroup.Own(cmd)
-	cmd.Cancel = func() error { procgroup.Kill(cmd); return nil }
+	cmd := procgroup.CommandContext(ctx, w.binary, append(flags, c.args...)...)
 	cmd.WaitDelay = 5 * time.Second
 	var out, said bytes.Buffer
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, bytes.NewReader(c.in), &out, &said

@@ -275,33 +275,3 @@ func TestReadFailures(t *testing.T) {
 	}
 	check("without init", penumbra.Missing, "tofu init")
 }
-
-// OpenTofu writes a local state anew when it is interrupted, whatever it was doing.
-func TestReadThatIsEndedWritesNothing(t *testing.T) {
-	t.Parallel()
-	s := newStack(t, nil)
-	s.w.config.Env["CONFFILE_DELAY_MS"] = "120000"
-	reading, stop := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() {
-		_, err := s.w.Read(reading)
-		ended <- err
-	}()
-	time.Sleep(3 * time.Second) // the state has been read, and the provider is not answering
-	state, err := os.ReadFile(s.path("terraform.tfstate"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	applied := bytes.Replace(state, []byte(`"serial": `), []byte(`"serial": 4`), 1)
-	if bytes.Equal(applied, state) {
-		t.Fatal("the state has no serial")
-	}
-	s.write("terraform.tfstate", string(applied)) // by somebody else
-	stop()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("a read that was ended: %v", err)
-	}
-	if now, err := os.ReadFile(s.path("terraform.tfstate")); err != nil || !bytes.Equal(now, applied) {
-		t.Errorf("what somebody else applied is lost: %v\n%s", err, now)
-	}
-}

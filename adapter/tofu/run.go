@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"maps"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -35,15 +34,10 @@ func (w *Workspace) runIn(ctx context.Context, dir string, out *output, stdout i
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, w.binary, args...)
+	cmd := procgroup.CommandContext(ctx, w.binary, args...)
 	cmd.Dir, cmd.Env = dir, env
 	cmd.Stdout, cmd.Stderr = stdout, &out.stderr
-	procgroup.Own(cmd)
-	cmd.Cancel = func() error {
-		procgroup.Kill(cmd)
-		return cmd.Process.Kill()
-	}
-	cmd.WaitDelay = time.Second // for what has left the group and holds the output
+	cmd.WaitDelay = time.Second
 	err = cmd.Run()
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -7,5 +7,5 @@ import "os/exec"
 // Own does nothing where there are no process groups.
 func Own(*exec.Cmd) {}
 
-// Kill does nothing where there are no process groups.
-func Kill(*exec.Cmd) {}
+// kill does nothing where there are no process groups.
+func kill(*exec.Cmd) {}

@@ -11,8 +11,8 @@ import (
 // command starts.
 func Own(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-// Kill ends the command and all that it started, if it was started.
-func Kill(cmd *exec.Cmd) {
+// kill ends the command and all that it started, if it was started.
+func kill(cmd *exec.Cmd) {
 	if cmd.Process != nil {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
