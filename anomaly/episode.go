@@ -173,8 +173,16 @@ func (s *series) during(j *judged, adopt time.Duration) (tell bool, ended int64)
 // other way round: who is told that a metric got worse hears of its end.
 func (s *series) turned(j *judged) bool {
 	e := s.Open
-	better := s.Worse == penumbra.Up && !e.Up || s.Worse == penumbra.Down && e.Up
-	return better && (j.value > e.High && !e.Up || j.value < e.Low && e.Up) && j.p[deviation] < bandChance
+	past := j.value > e.High
+	if e.Up {
+		past = j.value < e.Low
+	}
+	return past && !e.isWorse(s.Worse) && j.p[deviation] < bandChance
+}
+
+// isWorse reports whether it went the way in which performance drops.
+func (e *episode) isWorse(worse penumbra.Direction) bool {
+	return worse == penumbra.Either || (worse == penumbra.Up) == e.Up
 }
 
 // place counts a value as out or as usual again. Values of a shift are within the band
@@ -261,7 +269,7 @@ func (s *series) anomaly(k key, worse penumbra.Direction, ended int64) penumbra.
 		ID: e.ID, Resource: k.Resource, Metric: k.Metric, Kind: e.Kind,
 		Onset: at(e.Onset), Time: at(e.Time), Value: e.Value, Expected: e.Expected,
 		Band: penumbra.Interval{Low: e.Low, High: e.High}, PValue: e.PValue,
-		Worse: worse == penumbra.Either || (worse == penumbra.Up) == e.Up,
+		Worse: e.isWorse(worse),
 	}
 	if ended != 0 {
 		a.Ended = at(ended)

@@ -35,8 +35,8 @@ func (w *Workspace) KeepPlan(plan penumbra.Plan, saved []byte) (penumbra.Plan, e
 	return plan, w.plans().Keep(plan, saved)
 }
 
-// PlanDigest is of what has to be the same on two machines, beside code and configuration,
-// for one to apply what the other has planned: the tools apply a plan only with the version
+// PlanDigest is of what has to be the same on two machines, beside what has to be for both to
+// read the same, for one to apply what the other has planned: the tools apply a plan only with the version
 // and the providers that made it, in the place that its backend's settings name, and paths
 // of the folder may be values in it. It returns an error of kind Missing if there is no such
 // tool, and Invalid if something cannot be read.
@@ -47,7 +47,7 @@ func (w *Workspace) PlanDigest(ctx context.Context) (string, error) {
 	}
 	return w.digest(func(h hash.Hash) error {
 		fmt.Fprintf(h, "%q %q %q\n", filepath.Base(w.binary), version, w.dir)
-		return errors.Join(w.digestState(h), w.digestTool(h))
+		return w.digestTool(h)
 	})
 }
 

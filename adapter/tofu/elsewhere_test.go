@@ -31,13 +31,14 @@ func (s *stack) beside(change func(*Config)) *Workspace {
 	return w
 }
 
+// digestOf is of all that tells machines apart for plans.
 func digestOf(t *testing.T, w *Workspace) string {
 	t.Helper()
 	of, err := w.PlanDigest(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return of
+	return readDigestOf(t, w) + " " + of
 }
 
 func readDigestOf(t *testing.T, w *Workspace) string {

@@ -185,44 +185,44 @@ func (f Folder) Path(p penumbra.Plan) (string, error) {
 // It returns an error of kind Refused for what is no plan of this stack, Stale for one
 // that is gone or another, and what the cipher says of one that cannot be decrypted.
 func (f Folder) Read(p penumbra.Plan) ([]byte, error) {
+	_, data, err := f.load(p)
+	return data, err
+}
+
+// load is Read with the file as it lies beside what it says.
+func (f Folder) load(p penumbra.Plan) (lies, says []byte, err error) {
 	file, err := f.Path(p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	data, err := os.ReadFile(file)
+	lies, err = os.ReadFile(file)
 	if err != nil {
-		return nil, &penumbra.Error{Kind: penumbra.Stale, What: "the plan is no longer saved", Err: Pathless(err), Remedy: "plan again"}
+		return nil, nil, &penumbra.Error{Kind: penumbra.Stale, What: "the plan is no longer saved", Err: Pathless(err), Remedy: "plan again"}
 	}
+	says = lies
 	if f.Cipher != nil {
-		if data, err = f.Cipher.Decrypt(f.label(file), data); err != nil {
-			return nil, err
+		if says, err = f.Cipher.Decrypt(f.label(file), lies); err != nil {
+			return nil, nil, err
 		}
 	}
-	if codepatch.HashText(string(data)) != p.Hash {
-		return nil, &penumbra.Error{Kind: penumbra.Stale, What: "the saved plan is not the one that was approved", Remedy: "plan again and decide again"}
+	if codepatch.HashText(string(says)) != p.Hash {
+		return nil, nil, &penumbra.Error{Kind: penumbra.Stale, What: "the saved plan is not the one that was approved", Remedy: "plan again and decide again"}
 	}
-	return data, nil
+	return lies, says, nil
 }
 
 // Take returns a saved plan as it lies, encrypted, for another machine that has the keys,
 // and removes it here. Errors are those of [Folder.Read], and of kind Full if it cannot be
 // removed.
 func (f Folder) Take(p penumbra.Plan) ([]byte, error) {
-	if _, err := f.Read(p); err != nil {
-		return nil, err
-	}
-	file, err := f.Path(p)
+	lies, _, err := f.load(p)
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(file)
-	if err == nil {
-		err = os.Remove(file)
-	}
-	if err != nil {
+	if err := os.Remove(filepath.Join(f.Plans(), p.File)); err != nil {
 		return nil, full("hand over a saved plan", err)
 	}
-	return data, nil
+	return lies, nil
 }
 
 // Keep saves what [Folder.Take] returned on another machine under the same name. Errors are

@@ -68,8 +68,9 @@ type Asker struct {
 
 	mu      sync.Mutex
 	waiting map[string]*attempt
-	told    map[string]string // by stack, source and node: why it did not read last
-	large   map[string]bool   // the stacks whose plans are too large to be sent
+	large   map[string]bool // the stacks whose plans are too large to be sent
+
+	told told // by stack, source and node, readings and plans apart: why it did not read
 }
 
 // attempt is a reading that somebody waits for.
@@ -109,7 +110,7 @@ func NewAsker(ctx context.Context, c AskerConfig) (*Asker, error) {
 	}
 	return &Asker{
 		c: c, queue: queue, woken: make(chan struct{}, 1), here: make(chan struct{}, max(1, c.AtOnce)),
-		waiting: map[string]*attempt{}, told: map[string]string{}, large: map[string]bool{},
+		waiting: map[string]*attempt{}, large: map[string]bool{},
 	}, nil
 }
 
@@ -316,7 +317,6 @@ type DistantPlanner struct {
 
 // Plan is [Planner.Plan] of whichever node has room. The plan is kept here in either case.
 func (d *DistantPlanner) Plan(ctx context.Context, targets []penumbra.Address, patch *penumbra.Patch) (penumbra.Plan, error) {
-	var made *penumbra.Plan // here
 	e := errand{
 		asked: river.Reading{Stack: d.stack, Source: d.name},
 		digest: func(ctx context.Context) (string, error) {
@@ -328,8 +328,7 @@ func (d *DistantPlanner) Plan(ctx context.Context, targets []penumbra.Address, p
 		},
 		here: func(ctx context.Context) (answer, error) {
 			p, err := d.own.Plan(ctx, targets, patch)
-			made = &p
-			return answer{}, err
+			return answer{Plan: &p}, err
 		},
 		count: d.asker.c.CountPlan,
 	}
@@ -341,20 +340,25 @@ func (d *DistantPlanner) Plan(ctx context.Context, targets []penumbra.Address, p
 	if err != nil {
 		return penumbra.Plan{}, err
 	}
-	if made == nil {
-		err := errors.New("it is of something else")
-		if got.Plan != nil && bytes.Equal(got.Order, orderOf(e.asked.Plan)) {
-			var kept penumbra.Plan
-			if kept, err = d.own.KeepPlan(*got.Plan, got.Saved); err == nil {
-				return kept, nil
-			}
+	if !got.here {
+		kept, err := d.keep(got, e.asked.Plan)
+		if err == nil {
+			return kept, nil
 		}
 		d.asker.c.Log.Warn("what another node has planned cannot be kept here; this one plans", "stack", d.stack, "error", err)
-		if _, err := d.asker.doHere(ctx, e); err != nil {
+		if got, err = d.asker.doHere(ctx, e); err != nil {
 			return penumbra.Plan{}, err
 		}
 	}
-	return *made, nil
+	return *got.Plan, nil
+}
+
+// keep keeps what another node has planned, if it is what was ordered.
+func (d *DistantPlanner) keep(got answer, order []byte) (penumbra.Plan, error) {
+	if got.Plan == nil || !bytes.Equal(got.Order, orderOf(order)) {
+		return penumbra.Plan{}, errors.New("it is of something else")
+	}
+	return d.own.KeepPlan(*got.Plan, got.Saved)
 }
 
 // planDigest joins the digest of what has to be the same to read with that of what has to be
@@ -436,12 +440,7 @@ func (a *Asker) tooLarge(stack string) bool {
 
 // tell says once why a node has not read for this one, "" if it has.
 func (a *Asker) tell(e errand, node, why string) {
-	key := fmt.Sprintf("%s\x00%s\x00%s\x00%t", e.asked.Stack, e.asked.Source, node, e.asked.Plan != nil)
-	a.mu.Lock()
-	before := a.told[key]
-	a.told[key] = why
-	a.mu.Unlock()
-	if why != "" && why != before {
+	if a.told.changed(fmt.Sprintf("%s\x00%s\x00%s\x00%t", e.asked.Stack, e.asked.Source, node, e.asked.Plan != nil), why) && why != "" {
 		a.c.Log.Warn("a node has not read what it was asked for; this one reads",
 			"stack", e.asked.Stack, "source", e.asked.Source, "plan", e.asked.Plan != nil, "reader", node, "why", why)
 	}
@@ -461,6 +460,7 @@ func (a *Asker) doHere(ctx context.Context, e errand) (answer, error) {
 		outcome = Failed
 	}
 	e.count(a.c.Node, outcome)
+	out.here = true
 	return out, err
 }
 

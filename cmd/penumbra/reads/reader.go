@@ -38,9 +38,10 @@ type Reader struct {
 	c    ReaderConfig
 	jobs *river.Reader
 
-	mu   sync.Mutex
-	at   map[string]context.CancelCauseFunc // the readings that it is at
-	told map[string]string                  // by stack, readings and plans apart: why it gave one back last
+	mu sync.Mutex
+	at map[string]context.CancelCauseFunc // the readings that it is at
+
+	told told // by stack, readings and plans apart: why it gave one back
 }
 
 // NewReader makes a node one that reads, from [Reader.Run] on.
@@ -48,7 +49,7 @@ func NewReader(ctx context.Context, c ReaderConfig) (*Reader, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Reader{c: c, at: map[string]context.CancelCauseFunc{}, told: map[string]string{}}
+	r := &Reader{c: c, at: map[string]context.CancelCauseFunc{}}
 	jobs, err := river.NewReader(ctx, c.Store.Pool(), c.AtOnce, r.do, river.Options{Log: c.Log})
 	if err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func (r *Reader) do(ctx context.Context, asked river.Reading) {
 		log.Warn("what this node read was not given to the one that leads, which asks again", "error", err)
 	case !waited:
 		log.Debug("nobody waits for what this node read", "took", time.Since(began).String())
-	case !r.news(&asked, a.Back):
+	case !r.told.changed(fmt.Sprintf("%s\x00%t", asked.Stack, asked.Plan != nil), a.Back) && a.Back != "":
 	case a.Back != "":
 		log.Warn("this node has given a reading back to the one that leads", "why", a.Back)
 	case a.Plan != nil:
@@ -132,17 +133,6 @@ func (r *Reader) do(ctx context.Context, asked river.Reading) {
 	default:
 		log.Debug("this node has read for the one that leads", "took", time.Since(began).String(), "observations", len(a.Observations))
 	}
-}
-
-// news reports whether it is to be told how a reading of a stack ended: not again why this
-// node gives it back.
-func (r *Reader) news(asked *river.Reading, back string) bool {
-	key := fmt.Sprintf("%s\x00%t", asked.Stack, asked.Plan != nil)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	before := r.told[key]
-	r.told[key] = back
-	return back == "" || back != before
 }
 
 func (r *Reader) read(ctx context.Context, asked river.Reading) answer {

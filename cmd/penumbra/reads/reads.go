@@ -81,6 +81,7 @@ type answer struct {
 	// answer to something else is none.
 	Plan         *penumbra.Plan
 	Saved, Order []byte
+	here         bool // it was made in this process, and never sent
 	// Back is why the node has not read, "" if it has. Again says that another one may, and
 	// Large that the plan is larger than what is sent.
 	Back         string
