@@ -136,6 +136,41 @@ func leader(s *site, server *pgtest.Server, database string, nodes ...*node) *no
 	return found
 }
 
+// three starts three nodes, the first of which leads, and returns them once all answer. What they
+// said is told if the test fails.
+func three(s *site, server *pgtest.Server, database string, start func(i int) *node) (a, b, c *node) {
+	s.t.Helper()
+	var nodes []*node
+	s.t.Cleanup(func() {
+		if s.t.Failed() {
+			for _, n := range nodes {
+				s.t.Logf("node %s:\n%s", n.name, n.log)
+			}
+		}
+	})
+	a = start(0)
+	nodes = append(nodes, a)
+	a.answers()
+	if n := leader(s, server, database, a); n != a {
+		s.t.Fatalf("%s leads", n.name)
+	}
+	b, c = start(1), start(2)
+	nodes = append(nodes, b, c)
+	b.answers()
+	c.answers()
+	return a, b, c
+}
+
+// unharmed fails the test if a node has panicked, or has had a race.
+func unharmed(t *testing.T, nodes ...*node) {
+	t.Helper()
+	for _, n := range nodes {
+		if text := n.log.String(); strings.Contains(text, "panic") || strings.Contains(text, "DATA RACE") {
+			t.Errorf("node %s:\n%s", n.name, text)
+		}
+	}
+}
+
 func TestNodes(t *testing.T) {
 	s := newSite(t)
 	server := pgtest.Shared(t, pgtest.Options{})
@@ -144,14 +179,7 @@ func TestNodes(t *testing.T) {
 	s = s.with("PENUMBRA_MASTER_KEY=" + strings.TrimSpace(s.penumbra("key", "new").ends(0).out))
 
 	ports, trusting := free(t, 3), s.certified()
-	a := s.node("a", url, ports[0], trusting)
-	a.answers()
-	if n := leader(s, server, database, a); n != a {
-		t.Fatalf("%s leads", n.name)
-	}
-	b, c := s.node("b", url, ports[1], trusting), s.node("c", url, ports[2], trusting)
-	b.answers()
-	c.answers()
+	a, b, c := three(s, server, database, func(i int) *node { return s.node(string(rune('a'+i)), url, ports[i], trusting) })
 	if _, err := os.Stat(b.path(".penumbra/keyring.age")); err != nil {
 		t.Errorf("b has not got what the nodes share: %v", err)
 	}
@@ -262,9 +290,5 @@ func TestNodes(t *testing.T) {
 			n.stop(syscall.SIGTERM)
 		}
 	}
-	for _, n := range []*node{a, b, c} {
-		if text := n.log.String(); strings.Contains(text, "panic") || strings.Contains(text, "DATA RACE") {
-			t.Errorf("node %s:\n%s", n.name, text)
-		}
-	}
+	unharmed(t, a, b, c)
 }

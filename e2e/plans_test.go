@@ -70,22 +70,7 @@ func TestNodesPlan(t *testing.T) {
 		name := string(rune('a' + i))
 		return s.held(name).nodeOf(name, url, ports[i], trusting, stacks)
 	}
-	a := start(0)
-	a.answers()
-	if n := leader(s, server, database, a); n != a {
-		t.Fatalf("%s leads", n.name)
-	}
-	b, c := start(1), start(2)
-	nodes := []*node{a, b, c}
-	defer func() {
-		if t.Failed() {
-			for _, n := range nodes {
-				t.Logf("node %s:\n%s", n.name, n.log)
-			}
-		}
-	}()
-	b.answers()
-	c.answers()
+	a, b, c := three(s, server, database, start)
 	a.until("the first look", a.hasRead)
 
 	// The one that leads has room for one reading, and that hangs: from now on all else is
@@ -151,9 +136,5 @@ func TestNodesPlan(t *testing.T) {
 	if n := leader(s, server, database, a, other); n != a {
 		t.Errorf("%s leads, though nothing ended a", n.name)
 	}
-	for _, n := range nodes {
-		if text := n.log.String(); strings.Contains(text, "panic") || strings.Contains(text, "DATA RACE") {
-			t.Errorf("node %s:\n%s", n.name, text)
-		}
-	}
+	unharmed(t, a, b, c)
 }

@@ -70,22 +70,7 @@ func TestNodesRead(t *testing.T) {
 	}
 	ports, trusting := free(t, 3), s.certified()
 	start := func(i int) *node { return s.nodeOf(string(rune('a'+i)), url, ports[i], trusting, stacks) }
-	a := start(0)
-	a.answers()
-	if n := leader(s, server, database, a); n != a {
-		t.Fatalf("%s leads", n.name)
-	}
-	b, c := start(1), start(2)
-	nodes := []*node{a, b, c}
-	defer func() {
-		if t.Failed() {
-			for _, n := range nodes {
-				t.Logf("node %s:\n%s", n.name, n.log)
-			}
-		}
-	}()
-	b.answers()
-	c.answers()
+	a, b, c := three(s, server, database, start)
 	a.until("all three nodes read", func() bool {
 		counts := a.readings()
 		return counts["a"] > 0 && counts["b"] > 0 && counts["c"] > 0
@@ -143,9 +128,5 @@ func TestNodesRead(t *testing.T) {
 	if n := leader(s, server, database, a, c); n != a {
 		t.Errorf("%s leads, though nothing ended a", n.name)
 	}
-	for _, n := range nodes {
-		if text := n.log.String(); strings.Contains(text, "panic") || strings.Contains(text, "DATA RACE") {
-			t.Errorf("node %s:\n%s", n.name, text)
-		}
-	}
+	unharmed(t, a, b, c)
 }

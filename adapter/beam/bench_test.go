@@ -9,7 +9,6 @@ import (
 	"github.com/penumbra-iac/penumbra/adapter/beam"
 	"github.com/penumbra-iac/penumbra/internal/pgtest"
 	"github.com/penumbra-iac/penumbra/shadow"
-	"github.com/penumbra-iac/penumbra/store/postgres"
 )
 
 // BenchmarkScores scores a made fleet of 100,001 resources into files of either form and into a
@@ -21,14 +20,7 @@ func BenchmarkScores(b *testing.B) {
 		At: all[len(all)-1].Time.Add(time.Hour), Top: 10,
 	}
 	server := pgtest.Own(b, pgtest.Options{Durable: true})
-	address := server.Connection("postgres", server.Create(b))
-	s, err := postgres.Open(b.Context(), postgres.Config{Connection: address})
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		b.Fatal(err)
-	}
+	address := empty(b, server)
 	for _, to := range []struct{ name, out, format string }{
 		{"jsonl.gz", "", "jsonl.gz"}, {"postgres", address, ""}, {"parquet", "", "parquet"},
 	} {

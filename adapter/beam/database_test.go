@@ -46,6 +46,20 @@ func kept(t *testing.T, all []penumbra.Observation) string {
 	return address
 }
 
+// empty returns the URL of a database with a store that keeps nothing.
+func empty(t testing.TB, server *pgtest.Server) string {
+	t.Helper()
+	address := server.Connection("postgres", server.Create(t))
+	s, err := postgres.Open(t.Context(), postgres.Config{Connection: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
 // TestFromADatabase scores, trains and judges what a database keeps: all is as from files
 // that say the same.
 func TestFromADatabase(t *testing.T) {

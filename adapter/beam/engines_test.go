@@ -17,7 +17,6 @@ import (
 	"github.com/penumbra-iac/penumbra/adapter/beam"
 	"github.com/penumbra-iac/penumbra/internal/pgtest"
 	"github.com/penumbra-iac/penumbra/shadow/backtest"
-	"github.com/penumbra-iac/penumbra/store/postgres"
 )
 
 // TestSpark has the tests of another engine run on a real Spark. Where the public histories
@@ -29,14 +28,7 @@ func TestSpark(t *testing.T) {
 	if err := os.Chmod(server.Folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	address := server.Connection("postgres", server.Create(t))
-	s, err := postgres.Open(t.Context(), postgres.Config{Connection: address})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := empty(t, server)
 	onEngine(t, "spark", "^Test(Engine|ScoresOfHistories|SplitByTime)$", address)
 }
 

@@ -9,23 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/store/postgres"
 )
 
 func partitions(t *testing.T, s *postgres.Store) []string {
 	t.Helper()
-	rows, err := s.Pool().Query(t.Context(), `SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'observations'::regclass ORDER BY 1`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return names
+	return lines(t, s, `SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'observations'::regclass ORDER BY 1`)
 }
 
 func times(t *testing.T, s *postgres.Store, q penumbra.ObservationQuery) (out []time.Time) {
