@@ -18,11 +18,6 @@ import (
 // Each stack of it is read by itself, so that workers share the reading, up to what was
 // stored last when the job began: however often it is read, it is the same.
 
-// isDatabase reports whether an input is the URL of a PostgreSQL database.
-func isDatabase(input string) bool {
-	return strings.HasPrefix(input, "postgres://") || strings.HasPrefix(input, "postgresql://")
-}
-
 // The variables that hold the password of the database's role, or name the file that
 // does: of this process, and of every worker.
 const (
@@ -50,7 +45,7 @@ func openDatabase(ctx context.Context, address string, toWrite bool) (*postgres.
 func spread(ctx context.Context, inputs []string) ([]string, error) {
 	var out []string
 	for _, input := range inputs {
-		if !isDatabase(input) {
+		if !postgres.IsURL(input) {
 			out = append(out, input)
 			continue
 		}

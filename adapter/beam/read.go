@@ -16,6 +16,7 @@ import (
 
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/shadow"
+	"github.com/penumbra-iac/penumbra/store/postgres"
 	"github.com/penumbra-iac/penumbra/timeline"
 )
 
@@ -63,7 +64,7 @@ func (f *readFn) ProcessElement(ctx context.Context, name string, emit func(stri
 		emit(key, line.Bytes())
 		return nil
 	}
-	if isDatabase(name) {
+	if postgres.IsURL(name) {
 		return eachStored(ctx, name, take)
 	}
 	return eachObservation(name, f.Key, func(bad *timeline.LineError) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/penumbra-iac/penumbra"
 	"github.com/penumbra-iac/penumbra/drift"
 	"github.com/penumbra-iac/penumbra/shadow"
+	"github.com/penumbra-iac/penumbra/store/postgres"
 	"github.com/penumbra-iac/penumbra/timeline"
 )
 
@@ -135,7 +136,7 @@ func Score(ctx context.Context, s Scoring, r Runner) (Result, error) {
 	if _, err := r.set(); err != nil { // before anything is written
 		return Result{}, err
 	}
-	if isDatabase(s.Out) {
+	if postgres.IsURL(s.Out) {
 		return s.intoDatabase(ctx, r)
 	}
 	if err := os.MkdirAll(s.Out, 0o755); err != nil {
@@ -159,7 +160,11 @@ func (s *Scoring) complete() error {
 	if s.Keep == 0 {
 		s.Keep = keptScorings
 	}
-	switch database := isDatabase(s.Out); {
+	database := postgres.IsURL(s.Out)
+	if s.Format == "" && !database {
+		s.Format = Formats[0]
+	}
+	switch {
 	case len(s.Files) == 0:
 		return invalid("score without a timeline", "name timeline files")
 	case s.Checkpoint == "":
@@ -170,20 +175,17 @@ func (s *Scoring) complete() error {
 		return invalid("score without a time", "name the time that is asked about")
 	case database && s.Format != "":
 		return invalid("score into a database with a form of files", "leave the form out")
-	case !database && s.Format == "":
-		s.Format = Formats[0]
 	case !database && !slices.Contains(Formats, s.Format):
 		return invalid("score into files of the form "+strconv.Quote(s.Format), "use "+strings.Join(Formats, " or "))
 	case s.Keep < 1:
 		return invalid("keep less than one scoring", "keep 1 or more")
-	}
-	if !(s.Confidence > 0 && s.Confidence < 1) {
+	case !(s.Confidence > 0 && s.Confidence < 1):
 		return invalid("score with a confidence that is none", "give one between 0 and 1")
 	}
 	names := absolute([]string{s.Out, s.Checkpoint, s.LeftOut})
 	if s.Out, s.Checkpoint = names[0], names[1]; s.LeftOut != "" {
 		s.LeftOut = names[2]
-	} else if !isDatabase(s.Out) {
+	} else if !database {
 		s.LeftOut = filepath.Join(s.Out, "left-out.jsonl")
 	}
 	return nil
@@ -218,7 +220,7 @@ func absolute(paths []string) []string {
 	out := make([]string, len(paths))
 	for i, p := range paths {
 		out[i] = p
-		if full, err := filepath.Abs(p); err == nil && !isDatabase(p) {
+		if full, err := filepath.Abs(p); err == nil && !postgres.IsURL(p) {
 			out[i] = full
 		}
 	}

@@ -49,6 +49,7 @@ var hashedScores = []stored.Hashed{
 // its backups are its owner's.
 func (s *Store) Reseal(ctx context.Context, id string, change func([]byte) bool) (changed int, err error) {
 	const what = "hash sensitive values under another key"
+	columns := slices.Concat(stored.HashedColumns, hashedScores)
 	err = s.write(ctx, what, func(tx pgx.Tx) error {
 		changed = 0
 		if _, err := tx.Exec(ctx, `SELECT FROM timelines FOR UPDATE`); err != nil {
@@ -83,7 +84,7 @@ func (s *Store) Reseal(ctx context.Context, id string, change func([]byte) bool)
 		if _, err := tx.Exec(ctx, `LOCK TABLE scoring_jobs IN EXCLUSIVE MODE`); err != nil {
 			return err
 		}
-		for _, c := range slices.Concat(stored.HashedColumns, hashedScores) {
+		for _, c := range columns {
 			if _, err := column(c, document); err != nil {
 				return err
 			}
@@ -98,7 +99,7 @@ func (s *Store) Reseal(ctx context.Context, id string, change func([]byte) bool)
 		return 0, err
 	}
 	tables := []string{"contents", "observations"}
-	for _, c := range slices.Concat(stored.HashedColumns, hashedScores) {
+	for _, c := range columns {
 		if !slices.Contains(tables, c.Table) {
 			tables = append(tables, c.Table)
 		}

@@ -28,6 +28,7 @@ import (
 	"io/fs"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -55,6 +56,11 @@ type Store struct {
 }
 
 var _ contract.Store = (*Store)(nil)
+
+// IsURL reports whether a text is the URL of a PostgreSQL database, and no file's name.
+func IsURL(text string) bool {
+	return strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://")
+}
 
 // Config says which database is opened, and how.
 type Config struct {

@@ -79,14 +79,24 @@ func (a *app) pastOf(named []string) ([]string, error) {
 	if len(named) > 0 {
 		return named, nil
 	}
-	c, err := a.Config()
+	store, err := a.database("no history is named, and the store is a file, which workers cannot read", "name timelines, such as `penumbra export` writes")
 	if err != nil {
 		return nil, err
 	}
-	if c.Store == "" {
-		return nil, &penumbra.Error{Kind: penumbra.Invalid, What: "no history is named, and the store is a file, which workers cannot read", Remedy: "name timelines, such as `penumbra export` writes"}
+	return []string{store}, nil
+}
+
+// database returns the URL of the database that the store is in. Where it is in none, the
+// error is of kind Invalid and says what is missing and the remedy.
+func (a *app) database(missing, remedy string) (string, error) {
+	c, err := a.Config()
+	if err == nil && c.Store == "" {
+		err = &penumbra.Error{Kind: penumbra.Invalid, What: missing, Remedy: remedy}
 	}
-	return []string{c.Store}, nil
+	if err != nil {
+		return "", err
+	}
+	return c.Store, nil
 }
 
 // findWorker returns the worker's path: beside this program, or on the PATH.

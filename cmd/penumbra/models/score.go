@@ -12,7 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/penumbra-iac/penumbra"
-	"github.com/penumbra-iac/penumbra/adapter/postgres"
+	adapter "github.com/penumbra-iac/penumbra/adapter/postgres"
+	"github.com/penumbra-iac/penumbra/store/postgres"
 )
 
 // scoreFlags are what is asked of a scoring.
@@ -94,16 +95,14 @@ func (a *app) placeOf(cmd *cobra.Command, f *scoreFlags) error {
 		return &penumbra.Error{Kind: penumbra.Invalid, What: what, Remedy: remedy}
 	}
 	if f.out == "" {
-		c, err := a.Config()
+		var err error
+		f.out, err = a.database("no place for the scores is named, and the store is a file, which workers cannot write", "name a folder or a PostgreSQL database with --out")
 		if err != nil {
 			return err
 		}
-		if f.out = c.Store; f.out == "" {
-			return invalid("no place for the scores is named, and the store is a file, which workers cannot write", "name a folder or a PostgreSQL database with --out")
-		}
 	}
-	switch database := f.intoDatabase(); {
-	case database && postgres.HasPassword(f.out): // which others would see on the worker's command line
+	switch database := postgres.IsURL(f.out); {
+	case database && adapter.HasPassword(f.out): // which others would see on the worker's command line
 		return invalid("--out holds a password", "put it in PENUMBRA_STORE_PASSWORD, or in a file that PENUMBRA_STORE_PASSWORD_FILE names")
 	case database && cmd.Flags().Changed("format"):
 		return invalid("--format with a database", "leave one of them out")
@@ -113,11 +112,6 @@ func (a *app) placeOf(cmd *cobra.Command, f *scoreFlags) error {
 		return invalid("--keep below 1", "give 1 or more")
 	}
 	return nil
-}
-
-// intoDatabase reports whether the scores go into a PostgreSQL database.
-func (f *scoreFlags) intoDatabase() bool {
-	return strings.HasPrefix(f.out, "postgres://") || strings.HasPrefix(f.out, "postgresql://")
 }
 
 // fleetScores is what came of a scoring, in short.
@@ -156,7 +150,7 @@ func (a *app) score(ctx context.Context, f *scoreFlags, files []string) error {
 		"-confidence=" + strconv.FormatFloat(f.confidence, 'g', -1, 64), "-shards=" + strconv.Itoa(f.shards),
 		"-left-out=" + f.leftOut, "-top=" + strconv.Itoa(f.n),
 	}
-	if f.intoDatabase() {
+	if postgres.IsURL(f.out) {
 		asked = append(asked, "-keep="+strconv.Itoa(f.keep))
 	} else {
 		stale, err := filepath.Glob(filepath.Join(f.out, "scores-*"))
